@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files and folders that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _fsync_folder(path: Path) -> None:
+    """Make a rename in a folder durable; a file system without it is left alone."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def atomic_write(path: str | Path, data: bytes | str) -> Path:
+    """
+    Write a file so that a reader sees the old content or the new one, never a part.
+
+    :param path: target; its folder is made where it is missing.
+    :param data: whole content; text is written as UTF-8.
+    :returns: the target path.
+    :raises OSError: the disk is full or the folder cannot be written; the old file is untouched.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(prefix=f'.{target.name}.', dir=target.parent)
+    try:
+        with os.fdopen(fd, 'wb') as handle:
+            handle.write(data.encode() if isinstance(data, str) else data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _fsync_folder(target.parent)
+    return target
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """
+    Fill a temporary folder and move it into place when the block ends without an error.
+
+    An existing target is replaced: it is moved aside first and removed last, so a crash leaves
+    either the old or the new folder complete under one of the two names.
+
+    :param path: target folder.
+    :yields: the temporary folder to write into.
+    :raises OSError: a file could not be written; the target is as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
+    try:
+        yield work
+        for file in sorted(work.rglob('*')):
+            if file.is_file():
+                with file.open('rb') as handle:
+                    os.fsync(handle.fileno())
+        work.chmod(0o755)
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f'.{target.name}.old.', dir=target.parent))
+            target.replace(old / target.name)
+        work.replace(target)
+        _fsync_folder(target.parent)
+        if old is not None:
+            shutil.rmtree(old)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def sha256_file(path: str | Path) -> str:
+    """
+    Digest of a file's content.
+
+    :param path: file to read.
+    :returns: 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open('rb') as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build of the ament_python package; also installable with pip."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'monother_ros'
+HERE = Path(__file__).resolve().parent
+
+
+def tree(folder: str) -> list[tuple[str, list[str]]]:
+    """Files of a folder and below it, as data files in share/monother_ros."""
+    groups: dict[str, list[str]] = {}
+    for file in sorted((HERE / folder).rglob('*')):
+        if file.is_file() and '__pycache__' not in file.parts:
+            relative = file.relative_to(HERE)
+            groups.setdefault(f'share/{NAME}/{relative.parent}', []).append(str(relative))
+    return list(groups.items())
+
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['py.typed', 'evaluation/templates/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        # ros2 run and ros2 launch look here; pip puts console scripts into bin only
+        (f'lib/{NAME}', ['scripts/monother', 'scripts/depth_node']),
+        *tree('launch'),
+        *tree('config'),
+        *tree('models'),
+    ],
+    python_requires='>=3.10',
+    install_requires=[
+        'setuptools',
+        'numpy>=1.21',
+        'opencv-python-headless>=4.5',
+        'onnxruntime>=1.17',
+        'PyYAML>=5.4',
+    ],
+    extras_require={
+        'ros': [
+            'ros-kilted-rclpy',
+            'ros-kilted-common-interfaces',
+            'ros-rclpy[fastrtps]',
+        ],
+        'bags': ['rosbags>=0.10'],
+        'sim': ['rosbags>=0.10', 'trimesh>=4', 'embreex', 'scipy', 'tqdm'],
+        'report': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3'],
+        'train': [
+            'torch>=2.4',
+            'onnx>=1.16',
+            'onnxscript',
+            'safetensors>=0.4',
+            'tqdm',
+            'matplotlib>=3.7',
+        ],
+        'dev': ['pytest>=7', 'ruff>=0.6', 'mypy>=1.10', 'psutil'],
+    },
+    zip_safe=True,
+    maintainer='monother_ros authors',
+    maintainer_email='maintainers@monother-ros.example',
+    description='Metric depth, confidence and point clouds from thermal cameras',
+    license='Apache-2.0',
+    tests_require=['pytest'],
+    entry_points={
+        'console_scripts': [
+            'monother = monother_ros.cli.main:main',
+            'depth_node = monother_ros.nodes.depth_node:main',
+        ],
+    },
+)
