@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``monother play``."""
+
+from __future__ import annotations
+
+import argparse
+
+from monother_ros.cli.rosrun import ros_context, stop_on_signals
+from monother_ros.core.errors import SettingsError
+
+
+def _remap(text: str) -> tuple[str, str]:
+    """Parse old:=new."""
+    old, sep, new = text.partition(':=')
+    if not (old and sep and new):
+        msg = f'{text!r} is not of the form OLD:=NEW'
+        raise argparse.ArgumentTypeError(msg)
+    return old, new
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line of the verb."""
+    add = parser.add_argument
+    add('bag', metavar='BAG', help='rosbag2 folder, .mcap, .db3 or ROS 1 .bag file')
+    add('--rate', type=float, default=1.0, help='speed against the recording (default 1)')
+    add('--loop', action='store_true', help='begin again after the end')
+    add('--clock', action='store_true', help='publish /clock for nodes with use_sim_time')
+    add('--topics', nargs='+', metavar='TOPIC', help='play only these recorded topics')
+    add('--remap', nargs='+', type=_remap, default=[], metavar='OLD:=NEW', help='rename topics')
+    add(
+        '--stamp',
+        choices=('bag', 'now'),
+        default='bag',
+        help='keep the recorded header stamps, or renew them to the time of playing',
+    )
+    add(
+        '--wait-for-subscribers',
+        nargs='*',
+        metavar='TOPIC',
+        help='begin when every named topic (without names: any topic) has a subscriber',
+    )
+    add('--wait-timeout', type=float, default=60.0, help='give up waiting after this many seconds')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Play the bag.
+
+    :returns: 0 at the end of the bag or after SIGINT; 1 where no subscriber came.
+    :raises BagError: the bag cannot be read.
+    :raises SettingsError: rclpy is not installed, or a value is out of range.
+    """
+    with ros_context():
+        from monother_ros.nodes.player import Player, PlayerSettings
+        from monother_ros.ros.bags import BagReader
+
+        settings = PlayerSettings(
+            rate=arguments.rate,
+            loop=arguments.loop,
+            clock=arguments.clock,
+            topics=tuple(arguments.topics) if arguments.topics else None,
+            remap=dict(arguments.remap),
+            stamp_now=arguments.stamp == 'now',
+        )
+        with BagReader(arguments.bag) as bag:
+            player = Player(bag, settings)
+            try:
+                with stop_on_signals(player.stop) as stopped:
+                    wanted = arguments.wait_for_subscribers
+                    if wanted is not None:
+                        there = player.wait_for_subscribers(tuple(wanted), arguments.wait_timeout)
+                        if not there and not stopped.is_set():
+                            msg = f'no subscriber came within {arguments.wait_timeout:g} s'
+                            raise SettingsError(msg)
+                    print(f'playing {bag.path}: {bag.duration:.1f} s', flush=True)
+                    report = player.play()
+            finally:
+                player.destroy_node()
+    times = f' in {report.rounds} rounds' if report.rounds > 1 else ''
+    print(
+        f'published {report.total} messages on {len(report.published)} topics{times} within '
+        f'{report.seconds:.1f} s, at worst {report.worst_late * 1e3:.1f} ms late'
+    )
+    return 0
