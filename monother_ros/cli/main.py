@@ -13,6 +13,7 @@ from monother_ros import __version__
 from monother_ros.core.errors import MonotherError
 
 VERBS = {
+    'demo': 'take a drive through the real nodes and report what came out',
     'sim': 'render a simulated drive into a rosbag2',
     'play': 'publish a recorded bag on real topics',
     'record': 'record topics into a rosbag2',
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 module = importlib.import_module(f'monother_ros.cli.{verb}')
             except ModuleNotFoundError as err:
-                extra = {'train': 'train', 'sim': 'sim', 'report': 'report'}.get(verb, 'bags')
+                extra = {'demo': 'sim,report', 'play': 'bags', 'record': 'bags'}.get(verb, verb)
                 print(
                     f'monother {verb}: {err.name} is not installed; '
                     f"pip install 'monother_ros[{extra}]'",

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``monother demo``: a drive through the real nodes, and a report of what came out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monother_ros.cli.children import Child, ChildError, peak_memory_mb
+from monother_ros.core.errors import BagError
+from monother_ros.ros.bags import BagReader
+from monother_ros.ros.frames import frame_files, frames_to_bag
+from monother_ros.ros.transport import use_profile
+
+OUTPUTS = (
+    '/depth/image_raw',
+    '/depth/camera_info',
+    '/confidence',
+    '/points',
+    '/depth/color',
+    '/diagnostics',
+)
+"""What the depth node publishes and the demo records."""
+
+IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+MAIN = 'monother_ros.cli.main'
+
+
+@dataclass
+class Drive:
+    """
+    A bag and the names under which the depth node is to see its topics.
+
+    :param bag: the bag to play.
+    :param remap: recorded topic → topic that the depth node subscribes to.
+    """
+
+    bag: Path
+    remap: dict[str, str] = field(default_factory=dict)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line of the verb."""
+    add = parser.add_argument
+    add('source', nargs='?', metavar='BAG', help='a bag, or a folder of 16-bit frames')
+    add('-o', '--output', default='out/demo', metavar='OUT', help='folder for all that is made')
+    add('--thermal', metavar='TOPIC', help='thermal image topic of BAG (default: found by itself)')
+    add('--model', default='lite', help='model bundle: a name or a folder (default lite)')
+    add('--scene', default='street', help='simulated scene (default street)')
+    add('--seed', type=int, default=7, help='seed of the simulated world')
+    add('--seconds', type=float, default=45.0, help='length of the simulated drive')
+    add('--rate', type=float, default=10.0, help='frames per second, simulated or from a folder')
+    add(
+        '--drive',
+        default='day/clear,night/clear,day/fog',
+        metavar='TIME/WEATHER,…',
+        help='conditions that the simulated drive goes through',
+    )
+
+
+def _camera_info_of(image_topic: str) -> str:
+    """Topic of the calibration that travels with an image topic, by ROS convention."""
+    base = image_topic.removesuffix('/compressed')
+    return f'{base.rsplit("/", 1)[0]}/camera_info'
+
+
+def choose_topics(bag: Path, thermal: str | None = None) -> Drive:
+    """
+    Find the thermal and the RGB camera in a bag.
+
+    :param bag: path of a bag.
+    :param thermal: name of the thermal topic; None looks for /thermal/image_raw, then for a name
+        that speaks of thermal, then for the first 16-bit image, then for the first grey one.
+    :returns: the bag with the names that differ from the depth node's own.
+    :raises BagError: there is no image that could be thermal.
+    """
+    encodings: dict[str, str] = {}
+    with BagReader(bag) as reader:
+        images = [t.name for t in reader.topics if t.type in IMAGES and t.count]
+        names = {t.name for t in reader.topics}
+        if images:
+            for topic, message, _ in reader.read(images):
+                encodings.setdefault(topic, getattr(message, 'encoding', 'compressed'))
+                if len(encodings) == len(images):
+                    break
+    grey = [t for t in images if encodings.get(t) in ('mono16', '16UC1', 'mono8', '8UC1')]
+    candidates = (
+        [thermal] if thermal else [],
+        [t for t in images if t == '/thermal/image_raw'],
+        [t for t in grey if any(w in t for w in ('thermal', 'ir', 'boson', 'lepton', 'flir'))],
+        [t for t in grey if encodings[t] in ('mono16', '16UC1') and 'depth' not in t],
+        [t for t in grey if 'depth' not in t],
+    )
+    chosen = next((group[0] for group in candidates if group), None)
+    if chosen is None or chosen not in images:
+        listed = ', '.join(f'{t} ({encodings.get(t, "empty")})' for t in images) or 'none'
+        msg = f'{bag}: no thermal image topic; name one with --thermal. Image topics: {listed}'
+        raise BagError(msg)
+    remap = {chosen: '/thermal/image_raw', _camera_info_of(chosen): '/thermal/camera_info'}
+    colour = next((t for t in images if encodings.get(t) in ('rgb8', 'bgr8')), None)
+    if colour is not None:
+        remap |= {colour: '/rgb/image_raw', _camera_info_of(colour): '/rgb/camera_info'}
+    return Drive(bag, {old: new for old, new in remap.items() if old != new and old in names})
+
+
+def _simulate(arguments: argparse.Namespace, out: Path) -> Path:
+    """Render the drive in a process of its own, with its progress on this terminal."""
+    bag = out / 'input'
+    words = [sys.executable, '-m', MAIN, 'sim', '--scene', arguments.scene, '--overwrite']
+    words += ['--seed', str(arguments.seed), '--seconds', str(arguments.seconds)]
+    words += ['--rate', str(arguments.rate), '--drive', arguments.drive, str(bag)]
+    code = os.spawnv(os.P_WAIT, sys.executable, words)
+    if code:
+        msg = f'monother sim ended with code {code}'
+        raise ChildError(msg)
+    return bag
+
+
+def run_nodes(drive: Drive, out: Path, model: str) -> Path:
+    """
+    Play a bag through the depth node and record what it publishes.
+
+    Player, depth node and recorder are three processes that talk over real DDS.
+
+    :param drive: bag and topic names.
+    :param out: folder for the recording and the logs.
+    :param model: name or folder of the model bundle.
+    :returns: the recorded bag.
+    :raises ChildError: one of the processes failed; its last lines are in the message.
+    """
+    environment = dict(os.environ)
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    # a domain that other robots and other demos on this machine hardly use
+    environment.setdefault('ROS_DOMAIN_ID', str(20 + os.getpid() % 80))
+    use_profile(environment)
+    recorded, logs = out / 'recorded', out / 'logs'
+    node = ['monother_ros.nodes.depth_node', '--ros-args', '-p', f'model:={model}']
+    record: list[str | Path] = [
+        MAIN,
+        'record',
+        '-o',
+        recorded,
+        '--overwrite',
+        '--topics',
+        *OUTPUTS,
+    ]
+    play: list[str | Path] = [MAIN, 'play', drive.bag, '--wait-for-subscribers']
+    if drive.remap:
+        play += ['--remap', *(f'{old}:={new}' for old, new in drive.remap.items())]
+    with (
+        Child('recorder', record, logs, environment) as recorder,
+        Child('depth_node', node, logs, environment) as depth_node,
+    ):
+        recorder.wait_for([f'recording {topic}\n' for topic in OUTPUTS], 60)
+        with Child('player', play, logs, environment) as player:
+            while player.process.poll() is None:
+                depth_node.check()
+                recorder.check()
+                time.sleep(0.1)
+            player.check()
+        time.sleep(1.5)  # the last frame, and one more report of the diagnostics
+        recorder.stop()
+        depth_node.stop()
+    return recorded
+
+
+def _report(recorded: Path, drive: Drive, out: Path, title: str) -> None:
+    """Write the page; its table and path go to this terminal."""
+    words = [sys.executable, '-m', MAIN, 'report', str(recorded), '--input', str(drive.bag)]
+    words += ['-o', str(out / 'report'), '--title', title]
+    if drive.remap:
+        words += ['--remap', *(f'{old}:={new}' for old, new in drive.remap.items())]
+    code = os.spawnv(os.P_WAIT, sys.executable, words)
+    if code:
+        msg = f'monother report ended with code {code}'
+        raise ChildError(msg)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Run the demo.
+
+    :returns: 0; the last line printed is the path of the report.
+    :raises MonotherError: a step failed; its message says which and why.
+    """
+    began = time.monotonic()
+    out = Path(arguments.output).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    if arguments.source is None:
+        title = f'Simulated drive: {arguments.scene}, seed {arguments.seed}'
+        print(f'1/3 simulating {arguments.seconds:g} s: {arguments.scene}, {arguments.drive}')
+        drive = Drive(_simulate(arguments, out))
+    else:
+        source = Path(arguments.source)
+        title = f'Replay of {source.name}'
+        print(f'1/3 reading {source}')
+        if source.is_dir() and not any(source.glob('*.mcap')) and not any(source.glob('*.db3')):
+            bag = out / 'input'
+            frames_to_bag(frame_files(source), bag, rate=arguments.rate)
+            drive = Drive(bag)
+        else:
+            drive = choose_topics(source, arguments.thermal)
+    print('2/3 playing it through the depth node', flush=True)
+    recorded = run_nodes(drive, out, arguments.model)
+    print('3/3 writing the report', flush=True)
+    seconds = time.monotonic() - began
+    print(f'so far {seconds:.0f} s, largest process {peak_memory_mb():.0f} MB', flush=True)
+    _report(recorded, drive, out, title)
+    return 0
