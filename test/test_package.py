@@ -75,7 +75,8 @@ def test_colcon_build(source):
 
 
 def test_pip_install(source, tmp_path):
-    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps']
+    # without --ignore-installed pip would remove the environment's own installation first
+    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--ignore-installed']
     run([*pip, '--no-build-isolation', '--prefix', tmp_path, source])
     check_installed(tmp_path)
 
