@@ -215,6 +215,7 @@ class Recorder(Node):
             self._disk.put(topic, stamp, bytes(data))
 
         self.create_subscription(cls, topic, received, profile, raw=True)
+        self.get_logger().info(f'recording {topic}')
 
     def finish(self) -> RecordReport:
         """
