@@ -144,8 +144,8 @@ class Normaliser:
             if raw.dtype == np.uint8 and spec.high > 255:
                 msg = (
                     f'this model takes counts of {spec.low:g}..{spec.high:g}, but the camera '
-                    'sends 8 bit (AGC); switch the driver to 16 bit or take a model that normalises by '
-                    'percentiles'
+                    'sends 8 bit (AGC); switch the driver to 16 bit or take a model that follows '
+                    'percentiles of the frame'
                 )
                 raise ThermalError(msg)
             return spec.low, spec.high

@@ -1,0 +1,318 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one way of a frame, for the node, the evaluation and the benchmarks alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from monother_ros.core.bundle import Bundle
+from monother_ros.core.camera import Intrinsics
+from monother_ros.core.cloud import FIELDS, CloudBuilder, ColorSampler
+from monother_ros.core.colorize import colorize
+from monother_ros.core.errors import BundleError, CalibrationError
+from monother_ros.core.frames import (
+    FrameResult,
+    PipelineSettings,
+    RgbFrame,
+    ThermalFrame,
+    Wanted,
+)
+from monother_ros.core.scale import fit_intrinsics, focal_scale
+from monother_ros.core.shutter import ShutterDetector, ShutterState
+from monother_ros.core.thermal import Normaliser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    'Allocate',
+    'FrameResult',
+    'InferenceEngine',
+    'Pipeline',
+    'PipelineSettings',
+    'RgbFrame',
+    'ThermalFrame',
+    'Wanted',
+]
+
+
+class InferenceEngine(Protocol):
+    """What the pipeline needs of an engine; monother_ros.engines.base.Engine is one."""
+
+    bundle: Bundle
+
+    def infer(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network once."""
+        ...
+
+
+class Allocate(Protocol):
+    """Gives the memory of an output, e.g. that of a ROS message; it is overwritten entirely."""
+
+    def __call__(self, kind: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Memory for 'depth', 'confidence', 'cloud' or 'color'."""
+        ...
+
+
+def new_memory(kind: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Fresh memory for every output, so that results may be kept."""
+    return np.empty(shape, dtype)
+
+
+class Pipeline:
+    """
+    Raw thermal picture to depth, confidence, cloud and colours.
+
+    One instance serves one camera. Frames are processed one at a time; settings and engine may be
+    changed from other threads and take effect with the next frame.
+
+    :param engine: of a bundle whose first input takes the thermal picture.
+    :param settings: limits and size.
+    :param clock: seconds of a steady clock, for the timings.
+    :raises BundleError: the bundle does not take a thermal picture alone.
+    """
+
+    def __init__(
+        self,
+        engine: InferenceEngine,
+        settings: PipelineSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """See the class."""
+        self.settings = settings or PipelineSettings()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._shutter = ShutterDetector()
+        self._scratch: dict[str, NDArray[Any]] = {}
+        self._cloud: CloudBuilder | None = None
+        self._sampler: ColorSampler | None = None
+        self._fitted: tuple[Any, Intrinsics | None, str | None] | None = None
+        self._use(engine)
+
+    @property
+    def engine(self) -> InferenceEngine:
+        """Engine that runs the next frame."""
+        return self._engine
+
+    def swap_engine(self, engine: InferenceEngine) -> InferenceEngine:
+        """
+        Run another engine from the next frame on; waits for a frame in progress.
+
+        :returns: the engine used so far, for the caller to close or to go back to.
+        :raises BundleError: see the class; the old engine stays.
+        """
+        with self._lock:
+            old = self._engine
+            self._use(engine)
+            return old
+
+    def reset(self) -> None:
+        """Forget earlier frames: time has jumped, or it is another camera."""
+        with self._lock:
+            self._shutter.reset()
+            self._normaliser.reset()
+
+    def process(
+        self,
+        frame: ThermalFrame,
+        wanted: Wanted | None = None,
+        rgb: RgbFrame | None = None,
+        allocate: Allocate | None = None,
+    ) -> FrameResult:
+        """
+        Run one frame.
+
+        :param frame: the thermal picture.
+        :param wanted: outputs; by default depth and confidence.
+        :param rgb: colour picture of about the same time, for the cloud.
+        :param allocate: where outputs go; by default new memory.
+        :returns: the outputs, or why there are none.
+        :raises ThermalError: the picture cannot be taken.
+        :raises EngineError: the engine failed.
+        """
+        with self._lock:
+            return self._process(frame, wanted or Wanted(), rgb, allocate or new_memory)
+
+    def _use(self, engine: InferenceEngine) -> None:
+        """Take over an engine and what follows from its bundle."""
+        bundle = engine.bundle
+        if bundle.modality != 'thermal' or len(bundle.inputs) != 1:
+            names = [spec.name for spec in bundle.inputs]
+            msg = (
+                f'the model {bundle.name} takes {bundle.modality} through {names}; the depth '
+                'pipeline takes models of one thermal input'
+            )
+            raise BundleError(msg)
+        spec = bundle.inputs[0]
+        known: Normaliser | None = getattr(self, '_normaliser', None)
+        wanted = (bundle.normalisation, bundle.input_size)
+        if known is None or (known.spec, known.size) != wanted:
+            self._normaliser = Normaliser(bundle.normalisation, bundle.input_size)
+        self._input = np.empty(spec.shape, np.float32)
+        self._engine = engine
+
+    def _process(
+        self, frame: ThermalFrame, wanted: Wanted, rgb: RgbFrame | None, allocate: Allocate
+    ) -> FrameResult:
+        """Run one frame under the lock."""
+        settings, engine, clock = self.settings, self._engine, self._clock
+        result = FrameResult(revision=engine.bundle.revision)
+        spent = result.timings
+        start = clock()
+        result.shutter = self._shutter.update(frame.image, frame.stamp_ns)
+        spent['shutter'] = clock() - start
+        if result.shutter is not ShutterState.OPEN and not settings.process_shutter_frames:
+            result.skipped = f'shutter: {result.shutter.value}'
+            return result
+        if not wanted.anything:
+            result.skipped = 'nothing is wanted'
+            return result
+
+        start = clock()
+        self._normaliser(frame.image, frame.stamp_ns, self._input[0])
+        spec = engine.bundle.inputs[0]
+        inputs = {spec.name: self._input.astype(spec.dtype, copy=False)}
+        spent['normalise'] = clock() - start
+
+        start = clock()
+        outputs = engine.infer(inputs)
+        spent['engine'] = clock() - start
+
+        height, width = frame.image.shape
+        camera, result.calibration_error = self._camera(frame.intrinsics, width, height)
+        result.scale = focal_scale(engine.bundle.focal_length, camera, engine.bundle.input_size[0])
+        if settings.output_size == 'network':
+            width, height = engine.bundle.input_size
+        size = (width, height)
+        result.intrinsics = camera if camera is None else camera.scaled(width, height)
+        self._planes(outputs, size, wanted, allocate, result)
+        if wanted.cloud and result.intrinsics is not None:
+            start = clock()
+            self._build_cloud(frame, rgb, allocate, result)
+            spent['cloud'] = clock() - start
+        if wanted.color:
+            start = clock()
+            result.color = colorize(
+                self._depth,
+                settings.range_min,
+                settings.range_max,
+                allocate('color', (height, width, 3), np.uint8),
+            )
+            spent['color'] = clock() - start
+        return result
+
+    def _planes(
+        self,
+        outputs: dict[str, NDArray[Any]],
+        size: tuple[int, int],
+        wanted: Wanted,
+        allocate: Allocate,
+        result: FrameResult,
+    ) -> None:
+        """Bring depth and confidence to the output size and apply the limits."""
+        settings, clock = self.settings, self._clock
+        shape = (size[1], size[0])
+        start = clock()
+        need_depth = wanted.depth or wanted.cloud or wanted.color
+        confidence: NDArray[np.float32] | None = None
+        if 'confidence' in outputs and (
+            wanted.confidence or wanted.cloud or (need_depth and settings.confidence_min > 0)
+        ):
+            target = (
+                allocate('confidence', shape, np.float32)
+                if wanted.confidence
+                else self._memory('confidence', shape, np.float32)
+            )
+            confidence = _resize(outputs['confidence'][0, 0], size, target)
+        if wanted.confidence:
+            result.confidence = confidence
+        self._confidence = confidence
+        if need_depth:
+            target = (
+                allocate('depth', shape, np.float32)
+                if wanted.depth
+                else self._memory('depth', shape, np.float32)
+            )
+            self._depth = _resize(outputs['depth'][0, 0], size, target)
+        result.timings['resize'] = clock() - start
+        if not need_depth:
+            return
+        start = clock()
+        if result.scale != 1.0:
+            np.multiply(self._depth, np.float32(result.scale), out=self._depth)
+        known = cv2.inRange(self._depth, settings.range_min, settings.range_max)
+        if confidence is not None and settings.confidence_min > 0:
+            sure = cv2.inRange(confidence, settings.confidence_min, np.inf)
+            cv2.bitwise_and(known, sure, dst=known)
+        unknown = cv2.bitwise_not(known, dst=known)
+        cv2.copyTo(self._memory('nan', shape, np.float32, np.nan), unknown, self._depth)
+        result.timings['limits'] = clock() - start
+        if wanted.depth:
+            result.depth = self._depth
+
+    def _build_cloud(
+        self, frame: ThermalFrame, rgb: RgbFrame | None, allocate: Allocate, result: FrameResult
+    ) -> None:
+        """Fill the point cloud from the planes of this frame."""
+        camera = result.intrinsics
+        assert camera is not None  # the caller has looked
+        if self._cloud is None or self._cloud.intrinsics != camera:
+            self._cloud = CloudBuilder(camera)
+        size = (camera.width, camera.height)
+        intensity = frame.image
+        if intensity.shape != (camera.height, camera.width):
+            intensity = cv2.resize(intensity, size, interpolation=cv2.INTER_AREA)
+        colors = None
+        if rgb is not None and rgb.intrinsics is not None and rgb.extrinsics is not None:
+            key = (camera, rgb.intrinsics, rgb.extrinsics.tobytes())
+            if self._sampler is None or self._sampler.key != key:
+                self._sampler = ColorSampler(camera, rgb.intrinsics, rgb.extrinsics)
+            colors = self._sampler.sample(self._depth, rgb.image)
+        shape = (camera.height, camera.width, FIELDS + (colors is not None))
+        out = allocate('cloud', shape, np.float32)
+        result.cloud = self._cloud.build(self._depth, self._confidence, intensity, colors, out)
+
+    def _camera(
+        self, intrinsics: Intrinsics | None, width: int, height: int
+    ) -> tuple[Intrinsics | None, str | None]:
+        """Intrinsics for the image, or why there are none; worked out once per calibration."""
+        if intrinsics is None:
+            return None, None
+        key = (intrinsics, width, height)
+        if self._fitted is None or self._fitted[0] != key:
+            try:
+                self._fitted = (key, fit_intrinsics(intrinsics, width, height), None)
+            except CalibrationError as err:
+                self._fitted = (key, None, str(err))
+        return self._fitted[1:]
+
+    def _memory(
+        self, name: str, shape: tuple[int, ...], dtype: DTypeLike, fill: float | None = None
+    ) -> NDArray[Any]:
+        """Scratch memory of the pipeline, made anew when the size changes."""
+        memory = self._scratch.get(name)
+        if memory is None or memory.shape != shape:
+            memory = np.empty(shape, dtype) if fill is None else np.full(shape, fill, dtype)
+            self._scratch[name] = memory
+        return memory
+
+
+def _resize(
+    plane: NDArray[np.float32], size: tuple[int, int], out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Bilinear resize into given memory."""
+    if plane.shape == (size[1], size[0]):
+        np.copyto(out, plane)
+        return out
+    resized = cv2.resize(plane, size, dst=out, interpolation=cv2.INTER_LINEAR)
+    if not np.shares_memory(resized, out):
+        np.copyto(out, resized)
+    return out
