@@ -78,6 +78,18 @@ def box(size: Point, offset: Point = (0.0, 0.0, 0.0)) -> Shape:
     return Shape(_BOX_CORNERS * np.asarray(size) + np.asarray(offset), _BOX_FACES)
 
 
+def boxes(sizes: Floats, offsets: Floats) -> Shape:
+    """
+    Many upright boxes at once.
+
+    :param sizes: (N, 3) lengths along x, y, z in metres.
+    :param offsets: (N, 3) bottom centres in metres.
+    """
+    v = _BOX_CORNERS[None] * sizes[:, None] + offsets[:, None]
+    faces = _BOX_FACES[None] + 8 * np.arange(len(sizes))[:, None, None]
+    return Shape(v.reshape(-1, 3), faces.reshape(-1, 3))
+
+
 def prism(profile: Floats, length: float) -> Shape:
     """
     A convex outline in the x-z plane drawn out along y, centred on y = 0.

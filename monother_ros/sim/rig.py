@@ -72,7 +72,7 @@ class Lidar:
     noise: float = 0.02
 
     def directions(self) -> NDArray[np.float32]:
-        """Unit vectors of one turn in `lidar_frame`, (rings * columns, 3) float32, ring by ring."""
+        """Unit vectors of one turn in `lidar_frame`, (rings * columns, 3) float32, by ring."""
         azimuth = np.arange(self.columns) * (-2 * np.pi / self.columns)
         elevation = np.asarray(self.elevations)[:, None]
         flat = np.cos(elevation)
