@@ -174,13 +174,11 @@ class PairMatcher(Generic[A, B]):
         while a and b:
             stamp, other = a[0][0], b[0][0]
             gap = abs(stamp - other)
-            if len(b) > 1 and abs(b[1][0] - stamp) <= gap:
+            passed_b = other < stamp - self.slop_ns
+            passed_a = other > stamp + self.slop_ns
+            if passed_b or (len(b) > 1 and abs(b[1][0] - stamp) <= gap):
                 self._drop('b')
-            elif other < stamp - self.slop_ns:
-                self._drop('b')
-            elif other > stamp + self.slop_ns:
-                self._drop('a')
-            elif len(a) > 1 and self._prefers(a[1][0], gap):
+            elif passed_a or (len(a) > 1 and self._prefers(a[1][0], gap)):
                 self._drop('a')
             elif other < stamp and len(b) == 1 and len(a) < self._queue:
                 break  # the next of b may be nearer
