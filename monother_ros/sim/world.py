@@ -128,10 +128,11 @@ class World:
         :param shift: moves the pattern, in texels, one number or (H, W) (one value per object).
         :returns: (H, W) float32, zero mean and unit deviation over large areas.
         """
-        # two skewed combinations, so that no wall direction sees stripes
+        # the axes fall 60° apart onto the tile, so that no wall direction sees stripes
         factor = np.float32(TILE / 8.0) / np.asarray(scale, np.float32)
-        u = (point[..., 0] * 0.93 + point[..., 1] * 0.31 + point[..., 2] * 0.41) * factor + shift
-        v = (point[..., 1] * 0.89 - point[..., 0] * 0.27 + point[..., 2] * 0.77) * factor + shift
+        x, y, z = point[..., 0], point[..., 1], point[..., 2]
+        u = (x + np.float32(0.5) * (y - z)) * factor + shift
+        v = np.float32(0.866) * (y + z) * factor + shift
         np.mod(u, TILE, out=u)
         np.mod(v, TILE, out=v)
         return np.asarray(

@@ -234,7 +234,7 @@ def _limbs(rng: Rng, count: int, height: float, reach: float, base: float) -> tu
     return [Part('bark', merge(shapes))], np.array(tips)
 
 
-def broadleaf(rng: Rng, *, bare: bool = False, detail: int = 900) -> Model:
+def broadleaf(rng: Rng, *, bare: bool = False, detail: int = 1300) -> Model:
     """
     Broad-leaved tree about 7 m high.
 
@@ -257,11 +257,11 @@ def broadleaf(rng: Rng, *, bare: bool = False, detail: int = 900) -> Model:
         spread = height * float(rng.uniform(0.055, 0.085))
         centres = around + rng.normal(0, spread, (detail, 3)) * [1, 1, 0.8]
         centres[:, 2] = np.maximum(centres[:, 2], base * 0.8)
-        model.append(Part('foliage', leaves(centres, height * 0.055, rng)))
+        model.append(Part('foliage', leaves(centres, height * 0.043, rng)))
     return model
 
 
-def conifer(rng: Rng, *, detail: int = 900) -> Model:
+def conifer(rng: Rng, *, detail: int = 1200) -> Model:
     """
     Conifer about 9 m high.
 
@@ -280,10 +280,10 @@ def conifer(rng: Rng, *, detail: int = 900) -> Model:
     turn = rng.uniform(0, 2 * np.pi, detail)
     out = reach * np.sqrt(rng.uniform(0.03, 1, detail))
     centres = np.stack([out * np.cos(turn), out * np.sin(turn), level - 0.25 * out], 1)
-    return [Part('bark', trunk), Part('foliage', leaves(centres, height * 0.045, rng))]
+    return [Part('bark', trunk), Part('foliage', leaves(centres, height * 0.038, rng))]
 
 
-def bush(rng: Rng, *, detail: int = 260) -> Model:
+def bush(rng: Rng, *, detail: int = 420) -> Model:
     """
     Bush about 1.2 m high.
 
@@ -294,8 +294,8 @@ def bush(rng: Rng, *, detail: int = 260) -> Model:
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     centres = direction * rng.uniform(0.55, 1.0, (detail, 1)) * rng.uniform(0.5, 0.9, 3)
     centres[:, 2] = np.abs(centres[:, 2]) * 1.4
-    core = ball((0.42, 0.42, 0.55), (0, 0, 0.35), 5, 7)
-    return [Part('foliage', leaves(centres, 0.22, rng)), Part('foliage', core)]
+    core = ball((0.3, 0.3, 0.4), (0, 0, 0.35), 5, 7)
+    return [Part('foliage', leaves(centres, 0.17, rng)), Part('foliage', core)]
 
 
 def rock(rng: Rng) -> Model:
