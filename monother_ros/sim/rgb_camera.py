@@ -41,17 +41,19 @@ AIR_COLOR = {
 STEP = 2
 """Light is computed for every STEP-th pixel in both directions."""
 
-LAMP_REACH = 0.35
+LAMP_REACH = 0.2
 """Irradiance of a lamp of intensity 1 at 3 m, relative to noon sun."""
 
 LAMPS_AT_ONCE = 8
-HEADLIGHT = 9.0
+HEADLIGHT = 12.0
 """Irradiance of the rig's headlights on their axis times squared distance, noon sun · m²."""
 
 TARGET_LEVEL = 0.32
 """What auto exposure brings the mean luminance to, of full scale before the tone curve."""
 
-GAIN_RANGE = (0.35, 28.0)
+GAIN_RANGE = (0.35, 7.0)
+"""Limits of auto exposure; the upper one is what leaves nights dark."""
+
 READ_NOISE = 0.0011
 SHOT_NOISE = 0.00025
 """Deviation of the sensor at gain 1: sqrt(READ_NOISE² + SHOT_NOISE · radiance)."""
@@ -92,16 +94,21 @@ def sky_radiance(world: World, direction: Floats) -> Floats:
     blend = np.sqrt(up)[..., None]
     sky = _color(HORIZON_COLOR[time]) * (1 - blend) + _color(ZENITH_COLOR[time]) * blend
     if weather.clouds > 0.05:
-        # clouds lie on a plane: they get denser towards the horizon
-        plane = np.stack(
-            [direction[..., 0] / (up + 0.12), direction[..., 1] / (up + 0.12), up * 0], -1
-        ).astype(np.float32)
-        noise = world.pattern(plane.reshape(1, -1, 3), 3.0).reshape(up.shape)
+        # clouds lie on a plane: they get denser towards the horizon. The pattern is looked up in
+        # an image, whose sides OpenCV limits, so the list of rays is folded
+        rows = -(-up.size // 256)
+        plane = np.zeros((rows * 256, 3), np.float32)
+        plane[: up.size, :2] = direction[..., :2].reshape(-1, 2)
+        plane[: up.size, :2] /= up.reshape(-1, 1) + np.float32(0.12)
+        noise = world.pattern(plane.reshape(rows, 256, 3), 3.0).reshape(-1)[: up.size]
+        noise = noise.reshape(up.shape)
         cover = np.clip(noise * 0.45 + (weather.clouds - 0.45) * 2.4, 0, 1)[..., None]
         sky += (np.float32(0.85) - sky) * cover * np.float32(0.9)
     if weather.sunlight > 0.02:
         towards = np.clip(direction @ _color(weather.sun), 0, 1)[..., None]
-        glare = 0.5 * towards**24 + 6.0 * towards**1500
+        off = towards - np.float32(1)
+        glare = np.float32(0.5) * np.exp(off * np.float32(24))
+        glare += np.float32(6.0) * np.exp(off * np.float32(1500))
         sky += glare * weather.sunlight * _color(SUN_COLOR[time])
     return np.asarray(sky * np.float32(level), np.float32)
 
@@ -134,9 +141,12 @@ def _lamps(world: World, point: Floats, normal: Floats) -> Floats | float:
     for lamp in world.lights[np.argsort(away, kind='stable')[:LAMPS_AT_ONCE]]:
         to_lamp = lamp[:3] - point
         square = np.einsum('ijk,ijk->ij', to_lamp, to_lamp) + np.float32(0.2)
-        cosine = np.einsum('ijk,ijk->ij', to_lamp, normal)
-        # half of the light arrives by way of other surfaces and so from all sides
-        part = np.maximum(cosine, 0) / np.sqrt(square) * np.float32(0.75) + np.float32(0.25)
+        nearness = 1 / np.sqrt(square)
+        cosine = np.einsum('ijk,ijk->ij', to_lamp, normal) * nearness
+        # a part of the light arrives by way of other surfaces and so from all sides
+        part = np.maximum(cosine, 0) * np.float32(0.85) + np.float32(0.15)
+        # lamps are shaded towards above
+        part *= np.clip(to_lamp[..., 2] * nearness * np.float32(1.6) + np.float32(0.1), 0.02, 1)
         part *= np.float32(9.0 * LAMP_REACH * lamp[3]) / square
         total += part[..., None] * lamp[4:7]
     return total
@@ -210,7 +220,7 @@ def airlight(world: World, weather: Weather, direction: Floats) -> Floats:
     """
     level = weather.daylight * (0.9 if world.indoor else 1.5) + 0.35 * weather.sunlight
     if world.indoor or weather.time_of_day != 'day':
-        level += 0.02 * min(len(world.lights), 3)
+        level += 0.008 * min(len(world.lights), 3)
     air = _color(AIR_COLOR[weather.conditions]) * np.float32(level)
     if _uses_headlights(world) and weather.conditions != 'clear':
         thin = direction[::8, ::8]

@@ -26,7 +26,7 @@ SLABS = {'paving': 0.5, 'floor': 0.6, 'ceiling': 0.62}
 GRAIN = {'asphalt': 0.07, 'grass': 0.16, 'foliage': 0.22, 'soil': 0.12, 'path': 0.1, 'bark': 0.08}
 """Length of the fine pattern where it differs from the usual 0.25 m."""
 
-ROUGH = {'grass': 3.0, 'foliage': 3.2, 'soil': 1.8, 'asphalt': 1.5, 'bark': 2.2, 'rock': 1.6}
+ROUGH = {'grass': 3.0, 'foliage': 3.2, 'soil': 1.8, 'asphalt': 0.8, 'bark': 2.2, 'rock': 1.6}
 """Factor on the fine pattern of a material."""
 
 
@@ -88,15 +88,18 @@ def albedo(hits: Hits, world: World) -> Floats:
     :returns: (H, W, 3) float32 in [0, 1]; zero for sky.
     """
     material = hits.material
-    color = table('color')[material]
-    color *= world.colors[hits.instance]
-    amplitude = table('pattern')[material]
+    color = np.take(table('color'), material, 0)
+    color *= np.take(world.colors, hits.instance, 0)
+    amplitude = np.take(table('pattern'), material)
     shift = (hits.instance.astype(np.float32) * np.float32(37.0)) % np.float32(512)
     coarse = world.pattern(hits.point, 4.0, shift)
-    fine = world.pattern(hits.point, _by_material(GRAIN, 0.25)[material] * np.float32(4), shift)
+    fine = world.pattern(hits.point, np.take(_by_material(GRAIN, 0.25) * np.float32(4), material), shift)
     # the fine pattern fades where it would be smaller than a pixel
-    fade = _by_material(ROUGH, 1.0)[material] / (1 + (hits.distance * np.float32(0.06)) ** 2)
-    coarse *= np.float32(0.5)
+    fade = hits.distance * np.float32(0.06)
+    fade *= fade
+    fade += 1
+    np.divide(np.take(_by_material(ROUGH, 1.0), material), fade, out=fade)
+    coarse *= np.float32(0.4)
     fine *= fade
     coarse += fine
     coarse *= amplitude
