@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -162,12 +162,16 @@ class DepthNodeParameters:
         live=True,
     )
     range_min: float = _parameter(
-        0.5, 'Smallest depth published, in metres; nearer is NaN.', low=0.0, high=1000.0, live=True
+        0.5,
+        'Smallest depth published, in metres; nearer is NaN.',
+        low=0.01,
+        high=1000.0,
+        live=True,
     )
     range_max: float = _parameter(
         80.0,
         'Largest depth published, in metres; farther is NaN.',
-        low=0.01,
+        low=0.02,
         high=1000.0,
         live=True,
     )
@@ -184,13 +188,20 @@ class DepthNodeParameters:
         live=True,
     )
     depth_reliability: str = _parameter(
-        'reliable', 'QoS of depth/image_raw and depth/camera_info.', choices=RELIABILITIES
+        'reliable',
+        "QoS of depth/image_raw and depth/camera_info: 'reliable' reaches every subscriber, "
+        "'best_effort' is never held up by a slow one.",
+        choices=RELIABILITIES,
     )
     confidence_reliability: str = _parameter(
-        'reliable', 'QoS of confidence.', choices=RELIABILITIES
+        'reliable', 'QoS of confidence; see depth_reliability.', choices=RELIABILITIES
     )
-    points_reliability: str = _parameter('reliable', 'QoS of points.', choices=RELIABILITIES)
-    color_reliability: str = _parameter('reliable', 'QoS of depth/color.', choices=RELIABILITIES)
+    points_reliability: str = _parameter(
+        'reliable', 'QoS of points; see depth_reliability.', choices=RELIABILITIES
+    )
+    color_reliability: str = _parameter(
+        'reliable', 'QoS of depth/color; see depth_reliability.', choices=RELIABILITIES
+    )
     diagnostics_period: float = _parameter(
         1.0, 'Seconds between two messages on /diagnostics.', low=0.05, high=60.0, live=True
     )
@@ -325,148 +336,7 @@ def read(node: Any) -> DepthNodeParameters:
     return DepthNodeParameters(**values)
 
 
-class ParameterGuard:
-    """
-    Keeps the typed parameters of a node in step with what is set from outside.
-
-    A set of values is checked as a whole; refused, it leaves every old value in place. What is
-    not live is refused with the reason while the node is configured.
-
-    :param node: rclpy node on which :func:`declare` was called.
-    :param configured: says whether the node holds resources made from the values.
-    :param apply: called with the new parameters and the names that changed, in the thread that
-        set them, after rclpy stored the values.
-    """
-
-    def __init__(
-        self,
-        node: Any,
-        configured: Callable[[], bool],
-        apply: Callable[[DepthNodeParameters, set[str]], None],
-    ) -> None:
-        self._node = node
-        self._configured = configured
-        self._apply = apply
-        self.current = DepthNodeParameters()
-        node.add_on_set_parameters_callback(self._on_set)
-        # Humble has no post-set callback; there the values are applied when they are accepted.
-        self._has_post = hasattr(node, 'add_post_set_parameters_callback')
-        if self._has_post:
-            node.add_post_set_parameters_callback(self._on_stored)
-
-    def reload(self) -> DepthNodeParameters:
-        """
-        Take all values from the node, as on configuring.
-
-        :raises SettingsError: the values are not allowed together.
-        """
-        self.current = read(self._node)
-        return self.current
-
-    def _proposal(self, parameters: Iterable[Any]) -> tuple[DepthNodeParameters, set[str]]:
-        values = {p.name: p.value for p in parameters if p.name in specs()}
-        if 'rgb_extrinsics' in values:
-            values['rgb_extrinsics'] = [float(v) for v in values['rgb_extrinsics'] or []]
-        base = self.current if self._configured() else self._stored()
-        new = base.changed(values)
-        return new, {name for name in values if getattr(new, name) != getattr(base, name)}
-
-    def _stored(self) -> DepthNodeParameters:
-        """Values as rclpy holds them; the defaults where they are not allowed together."""
-        try:
-            return read(self._node)
-        except SettingsError:
-            return DepthNodeParameters()
-
-    def _on_set(self, parameters: list[Any]) -> Any:
-        from rcl_interfaces.msg import SetParametersResult
-
-        try:
-            new, names = self._proposal(parameters)
-        except SettingsError as err:
-            return SetParametersResult(successful=False, reason=str(err))
-        fixed = sorted(name for name in names if not specs()[name].live)
-        if fixed and self._configured():
-            reason = f'{", ".join(fixed)} needs a restart (cleanup + configure): it {RESTART}'
-            return SetParametersResult(successful=False, reason=reason)
-        if not self._has_post:
-            self._take(new, names)
-        return SetParametersResult(successful=True)
-
-    def _on_stored(self, parameters: list[Any]) -> None:
-        values = {p.name: p.value for p in parameters if p.name in specs()}
-        old = self.current
-        if not values or not self._configured():
-            return
-        new = read(self._node)
-        self._take(new, {name for name in values if getattr(new, name) != getattr(old, name)})
-
-    def _take(self, new: DepthNodeParameters, names: set[str]) -> None:
-        if self._configured() and names:
-            self.current = new
-            self._apply(new, names)
-
-
-def _yaml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f'[{", ".join(_yaml_value(v) for v in value)}]'
-    return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def yaml_text() -> str:
-    """Content of config/depth.yaml: every parameter with its default and a comment."""
-    lines = [
-        '# SPDX-FileCopyrightText: 2026 monother_ros authors',
-        '# SPDX-License-Identifier: Apache-2.0',
-        '#',
-        '# Parameters of the depth node, all at their defaults.',
-        '# Printed by: python -m monother_ros.ros.parameters yaml',
-        '',
-        '/**:',
-        '  ros__parameters:',
-    ]
-    for name, value in defaults().items():
-        spec = specs()[name]
-        allowed = f' Allowed: {spec.allowed}.' if spec.allowed else ''
-        text = f'{spec.description}{allowed} Change: {spec.change}.'
-        lines += ['', *_wrapped(text, 92), f'    {name}: {_yaml_value(value)}']
-    return '\n'.join(lines) + '\n'
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines, line = [], ''
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f'{line} {word}' if line else word
-    return [f'    # {part}' for part in (*lines, line)]
-
-
-def markdown_text() -> str:
-    """Content of docs/parameters.md: one table of all parameters."""
-    lines = [
-        '# Parameters of the depth node',
-        '',
-        'Printed by `python -m monother_ros.ros.parameters`; the source is the dataclass there. '
-        f"A parameter that changes 'when configured' {RESTART}.",
-        '',
-        '| Parameter | Type | Default | Allowed | Change | Meaning |',
-        '|---|---|---|---|---|---|',
-    ]
-    for name, value in defaults().items():
-        spec = specs()[name]
-        kind = 'list of float' if isinstance(value, list) else type(value).__name__
-        description = spec.description.replace('|', '\\|')
-        lines.append(
-            f'| `{name}` | {kind} | `{_yaml_value(value)}` | {spec.allowed} '
-            f'| {spec.change} | {description} |'
-        )
-    return '\n'.join(lines) + '\n'
-
-
 if __name__ == '__main__':
+    from monother_ros.ros.parameter_texts import markdown_text, yaml_text
+
     sys.stdout.write(yaml_text() if 'yaml' in sys.argv[1:] else markdown_text())

@@ -10,14 +10,17 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-"""Read by Fast DDS 3 and by Fast DDS 2 (Humble), in this order."""
+"""Read by Fast DDS 3 (Kilted and later), and by Fast DDS 2."""
+
+FAST_DDS_2 = ('humble', 'iron', 'jazzy')
+"""Distributions with Fast DDS 2; Fast DDS 3 warns about its variable."""
 
 DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory segment where no profile says otherwise."""
 
 ADVICE = (
     'a publisher is matched but nothing arrives: best-effort images above 512 KiB are lost by the '
-    'default shared memory of Fast DDS. Set FASTDDS_DEFAULT_PROFILES_FILE to {profile} in BOTH '
+    'default shared memory of Fast DDS. Set {variable} to {profile} in BOTH '
     "processes, or make camera and node 'reliable' (parameter {parameter})"
 )
 
@@ -60,6 +63,12 @@ def chosen_profile(environment: MutableMapping[str, str] | None = None) -> str |
     return None
 
 
+def profile_variable(environment: MutableMapping[str, str] | None = None) -> str:
+    """Name of the variable that this distribution's Fast DDS reads."""
+    variables = os.environ if environment is None else environment
+    return PROFILE_VARIABLES[variables.get('ROS_DISTRO', '') in FAST_DDS_2]
+
+
 def use_profile(environment: MutableMapping[str, str] | None = None) -> str | None:
     """
     Point Fast DDS to the shipped profile unless the user has chosen one.
@@ -76,8 +85,7 @@ def use_profile(environment: MutableMapping[str, str] | None = None) -> str | No
     profile = installed_profile()
     if profile is None:
         return None
-    for name in PROFILE_VARIABLES:
-        variables[name] = str(profile)
+    variables[profile_variable(variables)] = str(profile)
     return str(profile)
 
 
@@ -106,4 +114,4 @@ def silence_advice(parameter: str) -> str:
     :param parameter: name of the node's parameter that chooses the topic's reliability.
     """
     profile = installed_profile() or 'config/fastdds.xml of this package'
-    return ADVICE.format(profile=profile, parameter=parameter)
+    return ADVICE.format(variable=profile_variable(), profile=profile, parameter=parameter)

@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The depth node: thermal images in; depth, confidence, cloud and diagnostics out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, JumpThreshold
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
+from sensor_msgs.msg import CameraInfo
+
+from monother_ros.core.bundle import find_bundle, load_bundle
+from monother_ros.core.pipeline import Pipeline, PipelineSettings
+from monother_ros.engines.base import Engine, EngineOptions
+from monother_ros.engines.select import load_engine
+from monother_ros.nodes.calibration import Calibration
+from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
+from monother_ros.nodes.lifecycle import GuardedLifecycleNode
+from monother_ros.nodes.outputs import Outputs
+from monother_ros.nodes.report import node_health
+from monother_ros.nodes.rgb import RgbInput
+from monother_ros.nodes.runner import spin_until_signal
+from monother_ros.nodes.statistics import FrameStatistics
+from monother_ros.nodes.worker import Arrival, FrameWorker
+from monother_ros.ros import parameters as node_parameters
+from monother_ros.ros.diagnostics import diagnostic_array
+from monother_ros.ros.messages import stamp_ns
+from monother_ros.ros.parameter_guard import ParameterGuard
+from monother_ros.ros.parameters import DepthNodeParameters
+from monother_ros.ros.transport import describe_transport
+
+HOUSEKEEPING = 0.25
+"""Seconds between two looks at who subscribes, for the inputs that are only needed then."""
+
+WARM_UP = 2
+"""Inferences on zeros before the first image: the first ones allocate and are slow."""
+
+
+class DepthNode(GuardedLifecycleNode):
+    """
+    Lifecycle node that turns thermal images into metric depth.
+
+    Callbacks only store the newest message; one worker thread decodes, infers and publishes.
+
+    :param name: node name.
+    :param options: options of rclpy.node.Node (context, parameter_overrides …).
+    :raises rclpy.exceptions.ParameterException: a parameter given at start is of the wrong type
+        or out of range.
+    """
+
+    def __init__(self, name: str = 'depth_node', **options: Any) -> None:
+        super().__init__(name, **options)
+        node_parameters.declare(self)
+        self.guard = ParameterGuard(self, self._is_configured, self._apply)
+        self.statistics = FrameStatistics()
+        self.engine: Engine | None = None
+        self.pipeline: Pipeline | None = None
+        self.outputs: Outputs | None = None
+        self.calibration: Calibration | None = None
+        self.rgb: RgbInput | None = None
+        self.worker: FrameWorker | None = None
+        self.image: WatchedSubscription | None = None
+        self.info: WatchedSubscription | None = None
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        period = self.get_parameter('diagnostics_period').value
+        self._timer = self.create_timer(period, self._diagnose, clock=self._steady)
+        self._housekeeper: Any = None
+        backwards = JumpThreshold(
+            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+        )
+        self._jump = self.get_clock().create_jump_callback(
+            backwards, post_callback=self._time_jumped
+        )
+        if self.get_parameter('autostart').value:
+            self.autostart()
+
+    # transitions
+
+    def configure(self) -> None:
+        """
+        Load the bundle and its engine, and make the publishers.
+
+        :raises MonotherError: parameters, bundle or engine cannot be used.
+        """
+        parameters = self.guard.reload()
+        self._set_period(parameters.diagnostics_period)
+        self.statistics.clear()
+        bundle = load_bundle(find_bundle(parameters.model))
+        options = EngineOptions(threads=parameters.threads, device=parameters.device, warmup=False)
+        self.engine = load_engine(bundle, parameters.engine, options)
+        self.pipeline = Pipeline(self.engine, _settings(parameters))
+        self.outputs = Outputs(self, parameters)
+        self.calibration = Calibration(self.resolve_topic_name('thermal/camera_info'))
+        self.rgb = RgbInput(self, parameters)
+        self.get_logger().info(
+            f'model {bundle.name} revision {bundle.revision} on {self.engine.name} '
+            f'({getattr(self.engine, "reason", "")}); {describe_transport()}'
+        )
+
+    def activate(self) -> None:
+        """
+        Warm the engine up, start the worker and subscribe.
+
+        :raises EngineError: the engine does not run.
+        """
+        assert self.engine is not None and self.pipeline is not None
+        assert self.outputs is not None and self.calibration is not None and self.rgb is not None
+        inputs = {
+            spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.engine.bundle.inputs
+        }
+        for _ in range(WARM_UP):
+            self.engine.infer(inputs)
+        parameters = self.guard.current
+        self.worker = FrameWorker(
+            self, self.pipeline, self.outputs, self.calibration, self.rgb, self.statistics
+        )
+        self.worker.start()
+        self.image = subscribe_image(
+            self,
+            'thermal/image_raw',
+            parameters.thermal_transport,
+            parameters.thermal_reliability,
+            self._on_image,
+        )
+        self.info = WatchedSubscription(
+            self,
+            CameraInfo,
+            'thermal/camera_info',
+            parameters.thermal_reliability,
+            self.calibration.update,
+        )
+        self._housekeeper = self.create_timer(HOUSEKEEPING, self._housekeep, clock=self._steady)
+
+    def deactivate(self) -> None:
+        """Unsubscribe, then let the worker finish its image."""
+        if self._housekeeper is not None:
+            self.destroy_timer(self._housekeeper)
+        for subscription in (self.image, self.info):
+            if subscription is not None:
+                subscription.destroy()
+        self._housekeeper = self.image = self.info = None
+        if self.rgb is not None:
+            self.rgb.need(False)
+        if self.worker is not None:
+            self.worker.stop()
+            self.worker = None
+
+    def cleanup(self) -> None:
+        """Free the engine and the publishers."""
+        if self.rgb is not None:
+            self.rgb.destroy()
+        if self.outputs is not None:
+            self.outputs.destroy()
+        self.rgb = self.outputs = self.calibration = self.pipeline = None
+        if self.engine is not None:
+            engine, self.engine = self.engine, None
+            engine.close()
+
+    def destroy_node(self) -> None:
+        """Stop the worker and free everything, from whatever state."""
+        self._jump.unregister()
+        self.deactivate()
+        self.cleanup()
+        super().destroy_node()
+
+    # callbacks, all in the executor's thread
+
+    def _on_image(self, msg: Any) -> None:
+        if self.worker is None:
+            return
+        now = self.get_clock().now().nanoseconds
+        self.statistics.age = (now - stamp_ns(msg)) * 1e-9
+        if self.rgb is not None:
+            self.rgb.thermal_arrived(msg)
+        if self.worker.put(Arrival(msg, time.monotonic())):
+            self.statistics.count('replaced by a newer image')
+
+    def _time_jumped(self, _jump: object) -> None:
+        if self.worker is not None:
+            self.worker.request_reset()
+
+    def _housekeep(self) -> None:
+        if self.rgb is not None and self.outputs is not None:
+            self.rgb.need(self.outputs.wanted().cloud)
+
+    def _diagnose(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        frame = self.statistics.frame_id
+        parts = node_health(self)
+        name = self.get_fully_qualified_name()
+        self._diagnostics.publish(diagnostic_array(name, frame, parts, stamp))
+
+    # parameters
+
+    def _set_period(self, seconds: float) -> None:
+        self._timer.timer_period_ns = int(seconds * 1e9)
+        self._timer.reset()
+
+    def _is_configured(self) -> bool:
+        return self.stage in ('inactive', 'active')
+
+    def _apply(self, new: DepthNodeParameters, names: set[str]) -> None:
+        if 'diagnostics_period' in names:
+            self._set_period(new.diagnostics_period)
+        if self.pipeline is not None:
+            self.pipeline.settings = _settings(new)
+        if self.rgb is not None:
+            self.rgb.apply(new)
+        self.get_logger().info(
+            'set ' + ', '.join(f'{name} = {getattr(new, name)}' for name in sorted(names))
+        )
+
+
+def _settings(parameters: DepthNodeParameters) -> PipelineSettings:
+    """Live settings of the frame path."""
+    return PipelineSettings(
+        range_min=parameters.range_min,
+        range_max=parameters.range_max,
+        confidence_min=parameters.confidence_min,
+        process_shutter_frames=parameters.process_shutter_frames,
+        output_size=parameters.output_size,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the depth node until SIGINT or SIGTERM; the process's exit code."""
+    return spin_until_signal(DepthNode, arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Subscriptions that know whether anything arrives, and why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.qos import QoSCompatibility, qos_check_compatible
+from sensor_msgs.msg import CompressedImage, Image
+
+from monother_ros.core.stats import RateMeter
+from monother_ros.ros.qos import overridable, sensor_profile
+
+
+@dataclass(frozen=True)
+class Publishers:
+    """
+    Who publishes on a topic that is subscribed to.
+
+    :param count: publishers known to the middleware.
+    :param incompatible: reason for which one or more cannot be matched; empty if none.
+    :param unmatched: number of those.
+    """
+
+    count: int
+    incompatible: str
+    unmatched: int
+
+    @property
+    def matched(self) -> int:
+        """Publishers whose QoS fits the subscription."""
+        return self.count - self.unmatched
+
+
+class WatchedSubscription:
+    """
+    A subscription with the figures that an operator asks for when nothing comes out.
+
+    :param node: rclpy node.
+    :param message_type: ROS message class.
+    :param topic: relative or absolute name.
+    :param reliability: 'best_effort' or 'reliable'.
+    :param callback: called with each message in the executor's thread; must not raise.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        message_type: Any,
+        topic: str,
+        reliability: str,
+        callback: Callable[[Any], None],
+    ) -> None:
+        self._node = node
+        self._callback = callback
+        self._profile = sensor_profile(reliability)
+        self.received = 0
+        self.last: float | None = None
+        self.since = time.monotonic()
+        self._rate = RateMeter()
+        self._subscription = node.create_subscription(
+            message_type,
+            topic,
+            self._arrived,
+            self._profile,
+            qos_overriding_options=overridable(),
+        )
+        self.topic: str = self._subscription.topic_name
+
+    def _arrived(self, msg: Any) -> None:
+        self.last = time.monotonic()
+        self.received += 1
+        self._rate.tick()
+        self._callback(msg)
+
+    def current_rate(self) -> float:
+        """Messages per second lately."""
+        return self._rate.rate()
+
+    def silence(self) -> float:
+        """Seconds since the last message, or since the subscription where none came."""
+        return time.monotonic() - (self.since if self.last is None else self.last)
+
+    def publishers(self) -> Publishers:
+        """Ask the middleware who publishes here, and whether QoS lets them match."""
+        reasons = []
+        infos = self._node.get_publishers_info_by_topic(self.topic)
+        for info in infos:
+            compatibility, reason = qos_check_compatible(info.qos_profile, self._profile)
+            if compatibility == QoSCompatibility.ERROR:
+                reasons.append(reason.strip())
+        return Publishers(len(infos), reasons[0] if reasons else '', len(reasons))
+
+    def destroy(self) -> None:
+        """Remove the subscription from the node."""
+        self._node.destroy_subscription(self._subscription)
+
+
+def subscribe_image(
+    node: Any, topic: str, transport: str, reliability: str, callback: Callable[[Any], None]
+) -> WatchedSubscription:
+    """
+    Subscribe to an image topic by transport, named as image_transport names them.
+
+    A remapping of the base topic moves the compressed topic with it.
+
+    :param topic: base topic, for instance 'thermal/image_raw'.
+    :param transport: 'raw' or 'compressed'.
+    """
+    if transport == 'compressed':
+        base = node.resolve_topic_name(topic)
+        return WatchedSubscription(
+            node, CompressedImage, f'{base}/compressed', reliability, callback
+        )
+    return WatchedSubscription(node, Image, topic, reliability, callback)

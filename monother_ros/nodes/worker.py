@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that turns the newest thermal image into what is subscribed to."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from monother_ros.core.camera import Intrinsics
+from monother_ros.core.errors import EngineError, MessageError, MonotherError, ThermalError
+from monother_ros.core.latest import LatestSlot
+from monother_ros.core.pipeline import Pipeline, ThermalFrame
+from monother_ros.nodes.calibration import Calibration
+from monother_ros.nodes.outputs import Outputs
+from monother_ros.nodes.rgb import RgbInput
+from monother_ros.nodes.statistics import FrameStatistics
+from monother_ros.ros.diagnostics import Throttle
+from monother_ros.ros.messages import stamp_ns, thermal_array
+
+LOG_PERIOD = 5.0
+"""Seconds between two logs of the same reason."""
+
+GAP = 2.0
+"""Seconds without an image after which what the pipeline remembers is forgotten."""
+
+_CAUSES = ('truncated', 'encoding', 'empty', 'step', 'damaged', 'thermal picture')
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """
+    A received thermal image.
+
+    :param message: sensor_msgs/Image or CompressedImage.
+    :param received: time.monotonic() of its arrival.
+    """
+
+    message: Any
+    received: float
+
+
+class FrameWorker:
+    """
+    Takes the newest image, runs the pipeline for what is subscribed to, and publishes.
+
+    Nothing that an image does can end the thread: errors are counted by reason, logged now and
+    then, and reported in diagnostics.
+
+    :param node: for clock and logger.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        pipeline: Pipeline,
+        outputs: Outputs,
+        calibration: Calibration,
+        rgb: RgbInput,
+        statistics: FrameStatistics,
+    ) -> None:
+        self._node = node
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._calibration = calibration
+        self._rgb = rgb
+        self._statistics = statistics
+        self._slot: LatestSlot[Arrival] = LatestSlot()
+        self._stop = threading.Event()
+        self._reset = threading.Event()
+        self._throttle = Throttle(LOG_PERIOD)
+        self._last_stamp: int | None = None
+        self._last_received: float | None = None
+        self._thread = threading.Thread(target=self._run, name='depth', daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, arrival: Arrival) -> bool:
+        """
+        Hand over an image.
+
+        :returns: whether an older one that was still waiting is dropped for it.
+        """
+        return self._slot.put(arrival) is not None
+
+    def request_reset(self) -> None:
+        """Forget before the next image what was remembered of earlier ones."""
+        self._reset.set()
+
+    def stop(self) -> None:
+        """End the thread after the image that it works on."""
+        self._stop.set()
+        self._slot.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            arrival = self._slot.take(timeout=0.5)
+            if arrival is None:
+                continue
+            try:
+                self.process(arrival)
+            except MonotherError as err:
+                self._failed(_reason(err), str(err))
+            except Exception as err:
+                if self._stop.is_set():
+                    return
+                text = ''.join(traceback.format_exception(type(err), err, err.__traceback__))
+                self._failed('internal error', f'{type(err).__name__}: {err}', text)
+
+    def _failed(self, reason: str, sentence: str, details: str | None = None) -> None:
+        self._statistics.count(reason)
+        self._statistics.failure = sentence
+        if self._throttle(reason):
+            self._node.get_logger().error(f'no depth ({reason}): {details or sentence}')
+
+    def process(self, arrival: Arrival) -> None:
+        """
+        Turn one image into what is subscribed to now, and publish it.
+
+        :raises MonotherError: the image cannot be used, or the engine failed.
+        """
+        started = time.monotonic()
+        msg, statistics = arrival.message, self._statistics
+        stamp = stamp_ns(msg)
+        self._follow_time(stamp, arrival.received)
+        statistics.frame_id = msg.header.frame_id
+        wanted = self._outputs.wanted()
+        statistics.idle = not wanted.anything and not self._outputs.info_wanted()
+        if statistics.idle:
+            statistics.failure = None
+            return
+        image = thermal_array(msg, self._calibration.height)
+        height, width = image.shape
+        statistics.image = f'{width}x{height} {getattr(msg, "encoding", None) or msg.format}'
+        intrinsics = self._calibration.fit(width, height)
+        decoded = time.monotonic()
+        if not wanted.anything:
+            self._outputs.publish_info(self._output_camera(intrinsics), msg.header)
+            return
+        rgb = self._rgb.match(msg) if wanted.cloud and intrinsics is not None else None
+        frame = ThermalFrame(image, stamp, msg.header.frame_id, intrinsics)
+        result = self._pipeline.process(
+            frame, wanted, rgb, allocate=self._outputs.buffers.allocate
+        )
+        statistics.shutter = result.shutter.value
+        statistics.failure = None
+        if result.skipped is not None:
+            statistics.count(result.skipped)
+            return
+        computed = time.monotonic()
+        self._outputs.publish(result, msg.header)
+        published = time.monotonic()
+        now = self._node.get_clock().now().nanoseconds
+        statistics.processed_frame(
+            {
+                'wait': started - arrival.received,
+                'decode': decoded - started,
+                **result.timings,
+                'publish': published - computed,
+                'receive to publish': published - arrival.received,
+                'stamp to publish': (now - stamp) * 1e-9,
+            }
+        )
+
+    def _output_camera(self, intrinsics: Intrinsics | None) -> Intrinsics | None:
+        """Camera of the outputs where only that is asked for."""
+        if intrinsics is None or self._pipeline.settings.output_size == 'image':
+            return intrinsics
+        return intrinsics.scaled(*self._pipeline.engine.bundle.input_size)
+
+    def _follow_time(self, stamp: int, received: float) -> None:
+        """Start afresh after a jump backwards (a bag that loops) or a long silence."""
+        backwards = self._last_stamp is not None and stamp < self._last_stamp
+        gap = self._last_received is not None and received - self._last_received > GAP
+        if backwards or gap or self._reset.is_set():
+            self._reset.clear()
+            self._pipeline.reset()
+            self._statistics.clear_latency()
+            self._statistics.resets += 1
+            if backwards:
+                self._rgb.reset()
+                self._node.get_logger().info('stamps went back: starting afresh')
+        self._last_stamp, self._last_received = stamp, received
+
+
+def _reason(err: MonotherError) -> str:
+    """Short name of an error to count by."""
+    if isinstance(err, EngineError):
+        return 'engine failed'
+    if isinstance(err, (MessageError, ThermalError)):
+        cause = next((word for word in _CAUSES if word in str(err)), 'content')
+        return f'unusable image ({cause})'
+    return 'unusable input'
