@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
-from rosbags.typesys import Stores, get_typestore, get_types_from_msg
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from monother_ros.ros.newbag import new_bag, offered_qos
 
@@ -28,7 +28,12 @@ def header(stamp, frame='thermal_optical_frame'):
 def image(index, size=(24, 32)):
     pixels = (np.arange(size[0] * size[1]) * 7 + index).astype('<u2').reshape(size)
     return STORE.types[IMAGE](
-        header(START + index * PERIOD), *size, 'mono16', 0, size[1] * 2, pixels.view(np.uint8).ravel()
+        header(START + index * PERIOD),
+        *size,
+        'mono16',
+        0,
+        size[1] * 2,
+        pixels.view(np.uint8).ravel(),
     )
 
 
