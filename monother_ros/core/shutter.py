@@ -23,6 +23,15 @@ FLAT_NOISE = 6.0
 """A picture whose 2..98 % span is below this many sigmas of pixel noise has no structure: pure
 Gaussian noise spans 4.1."""
 
+FLAT_BLURRED = 30.0
+"""Below this many sigmas a picture is flat if it has no edges, too: the shutter's own shading and
+warm spots reach some 20, a scene in dense fog still has edges."""
+
+EDGE_DISTANCE = 6
+EDGE_TAIL = 5.5
+"""Differences of pixels 6 apart: 99th percentile by median. 3.8 for noise on any smooth shading,
+4.7 for a defocused shutter of a real camera, 8 and more for real scenes."""
+
 FLAT_SHRINK = 0.12
 """... and so has one whose span falls to this part of what it was a moment ago."""
 
@@ -134,11 +143,13 @@ class ShutterDetector:
         sample = raw[::step, ::step].astype(np.float32)
         low, high = _quantiles(sample, 0.02, 0.98)
         span = high - low
-        noise = _noise(raw[::step])
+        rows = raw[:: 2 * step].astype(np.float32)
+        noise = _noise(rows)
         usual = self._span
         elapsed = 0.0 if last is None else (stamp_ns - last) / 1e9
         shrunk = usual is not None and span < FLAT_SHRINK * usual
         flat = span <= max(1.0, FLAT_NOISE * noise) or shrunk
+        flat = flat or (span <= FLAT_BLURRED * noise and _edge_tail(rows) < EDGE_TAIL)
         gain = -math.expm1(-elapsed / FLAT_MEMORY)
         self._span = span if usual is None else usual + gain * (span - usual)
         if flat:
@@ -164,21 +175,30 @@ def _quantiles(sample: NDArray[np.float32], *parts: float) -> list[float]:
     return [float(ordered[rank]) for rank in ranks]
 
 
-def _noise(rows: NDArray[Any]) -> float:
+def _noise(rows: NDArray[np.float32]) -> float:
     """
-    Standard deviation of pixel noise in counts, from differences of neighbours.
+    Standard deviation of pixel noise in counts, from second differences of neighbours.
 
-    The second difference leaves slopes out; a median over the smoother half of the picture leaves
-    edges out. For Gaussian noise of sigma, a - 2b + c has the deviation sqrt(6) sigma, and the
-    lower quartile of its absolute value lies at 0.3186 of that.
+    They leave slopes out, and their median leaves edges out. For Gaussian noise of sigma,
+    a - 2b + c has the deviation sqrt(6) sigma, and the median of its absolute value lies at 0.6745
+    of that.
 
     :param rows: (h, W) some complete rows.
     """
     if rows.shape[1] < 3:
         return 0.0
-    x = rows.astype(np.float32)
-    second = np.abs(x[:, :-2] - 2.0 * x[:, 1:-1] + x[:, 2:])
-    return _quantiles(second, 0.25)[0] / (0.3186 * math.sqrt(6.0))
+    second = np.abs(rows[:, :-2] - 2.0 * rows[:, 1:-1] + rows[:, 2:])
+    return _quantiles(second, 0.5)[0] / (0.6745 * math.sqrt(6.0))
+
+
+def _edge_tail(rows: NDArray[np.float32]) -> float:
+    """How far the largest differences of near pixels stand out of the usual ones."""
+    if rows.shape[1] <= EDGE_DISTANCE:
+        return 0.0
+    usual, large = _quantiles(
+        np.abs(rows[:, EDGE_DISTANCE:] - rows[:, :-EDGE_DISTANCE]), 0.5, 0.99
+    )
+    return large / max(usual, 1.0)
 
 
 def _common_shift(difference: NDArray[np.float32]) -> tuple[float, float]:
