@@ -1,0 +1,383 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two bags of one run, what went in and what came out, joined frame by frame while streaming."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monother_ros.core.errors import BagError
+from monother_ros.ros.bags import BagMessage, BagReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+OUTPUT_ROLES = {
+    'depth': ('/depth/image_raw',),
+    'depth_info': ('/depth/camera_info',),
+    'confidence': ('/confidence',),
+    'points': ('/points',),
+    'diagnostics': ('/diagnostics',),
+}
+"""What the depth node publishes: role → topic names, the preferred one first."""
+
+INPUT_ROLES = {
+    'thermal': ('/thermal/image_raw', '/thermal/image_raw/compressed'),
+    'thermal_info': ('/thermal/camera_info',),
+    'rgb': ('/rgb/image_raw', '/rgb/image_raw/compressed'),
+    'truth': ('/ground_truth/thermal/depth',),
+    'lidar': ('/lidar/points',),
+    'static': ('/tf_static',),
+    'condition': ('/ground_truth/conditions', '/simulation/condition'),
+}
+"""What a simulated or real drive holds: role → topic names, the preferred one first."""
+
+STAMPED = {'depth', 'depth_info', 'confidence', 'points', 'thermal', 'rgb', 'truth', 'lidar'}
+"""Roles whose messages begin with a std_msgs/Header."""
+
+WINDOW = 64
+"""Messages that wait for a partner of the same stamp before they are given up."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One message's place in a bag.
+
+    :param stamp: header stamp in ns.
+    :param log: receive time in ns.
+    :param repeat: how many messages of the same topic and stamp came before it (a looped bag).
+    """
+
+    stamp: int
+    log: int
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """
+    A part of a drive under one condition.
+
+    :param start: receive time in the input bag in ns from which it holds.
+    :param label: short text for people, such as 'street, night, fog'.
+    :param condition: what the simulator recorded, such as {'weather': 'fog'}.
+    """
+
+    start: int
+    label: str
+    condition: Mapping[str, str] = field(default_factory=dict)
+
+
+def header_stamp(raw: bytes | memoryview, ros2: bool) -> int:
+    """
+    Stamp of a serialised message that begins with a header, without deserialising the rest.
+
+    :param raw: serialised message.
+    :param ros2: CDR (ROS 2) rather than the ROS 1 format, where a sequence number comes first.
+    :returns: ns.
+    :raises BagError: the message is too short to hold a header.
+    """
+    if len(raw) < 12:
+        msg = f'a message of {len(raw)} bytes is too short for a header; the bag is damaged'
+        raise BagError(msg)
+    order = '<' if not ros2 or raw[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(order + ('i' if ros2 else 'I') + 'I', raw, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)
+
+
+class Recording:
+    """
+    A bag read by roles; topics are found by name or, under a namespace, by the name's end.
+
+    :param path: bag folder, .mcap, .db3 or .bag file.
+    :param roles: role → topic names, the preferred one first.
+    :param topics: role → topic name that is used as given.
+    :raises BagError: the bag cannot be read, or a topic given by name is not in it.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        roles: Mapping[str, tuple[str, ...]],
+        topics: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._reader = BagReader(self.path)
+        self.available = sorted({t.name for t in self._reader.topics})
+        self.topics: dict[str, str] = {}
+        self.entries: dict[str, list[Entry]] = {}
+        try:
+            self._resolve(roles, topics or {})
+            self._index()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._reader.close()
+
+    def _resolve(self, roles: Mapping[str, tuple[str, ...]], topics: Mapping[str, str]) -> None:
+        """Find the topic of each role."""
+        for role, names in roles.items():
+            if role in topics:
+                if topics[role] not in self.available:
+                    msg = (
+                        f'{self.path} has no topic {topics[role]!r} for {role}; '
+                        f'it holds {", ".join(self.available) or "nothing"}'
+                    )
+                    raise BagError(msg)
+                self.topics[role] = topics[role]
+                continue
+            exact = [name for name in names if name in self.available]
+            ending = [topic for name in names for topic in self.available if topic.endswith(name)]
+            found = exact or ending
+            if found:
+                self.topics[role] = found[0]
+
+    def _index(self) -> None:
+        """Note stamp and receive time of every message of a role; nothing is deserialised."""
+        self.entries = {role: [] for role in self.topics}
+        if not self.topics:
+            return
+        for role, entry, _ in self.stream(self.topics):
+            self.entries[role].append(entry)
+
+    def has(self, role: str) -> bool:
+        """
+        Tell whether the bag holds at least one message of a role.
+
+        :param role: a key of the roles given at the start.
+        """
+        return bool(self.entries.get(role))
+
+    def stream(self, roles: Iterable[str]) -> Iterator[tuple[str, Entry, BagMessage]]:
+        """
+        Serialised messages of some roles in the order of their receive times.
+
+        :param roles: roles to read; those without a topic are left out.
+        :yields: role, place, message still serialised.
+        :raises BagError: the bag is damaged.
+        """
+        by_topic = {self.topics[role]: role for role in roles if role in self.topics}
+        seen: Counter[tuple[str, int]] = Counter()
+        if not by_topic:
+            return
+        for message in self._reader.messages(list(by_topic)):
+            role = by_topic[message.topic]
+            stamp = self._stamp(role, message)
+            yield role, Entry(stamp, message.stamp_ns, seen[role, stamp]), message
+            seen[role, stamp] += 1
+
+    def _stamp(self, role: str, message: BagMessage) -> int:
+        """Header stamp of a message, or its receive time where it has no header."""
+        if role not in STAMPED:
+            return message.stamp_ns
+        return header_stamp(message.data, ros2=not self._reader.ros1)
+
+    def decode(self, message: BagMessage) -> Any:
+        """
+        Deserialise one message.
+
+        :param message: as the other methods hand it out.
+        :returns: message with the ROS fields as attributes.
+        :raises BagError: the message does not fit its type.
+        """
+        return self._reader.decode(message)
+
+    def messages(self, role: str) -> Iterator[tuple[Entry, Any]]:
+        """
+        Deserialised messages of one role.
+
+        :param role: role to read; nothing comes where it has no topic.
+        :yields: place, message.
+        """
+        for _, entry, message in self.stream([role]):
+            yield entry, self.decode(message)
+
+    def at(self, role: str, stamp: int, tolerance: int = 0) -> Any | None:
+        """
+        Read the message of a role whose stamp is nearest to a given one.
+
+        :param role: role to read.
+        :param stamp: header stamp in ns.
+        :param tolerance: largest difference in ns.
+        :returns: message, or None where the role has none near enough.
+        """
+        entries = self.entries.get(role)
+        if not entries:
+            return None
+        entry = min(entries, key=lambda e: abs(e.stamp - stamp))
+        if abs(entry.stamp - stamp) > tolerance:
+            return None
+        for message in self._reader.messages([self.topics[role]], entry.log):
+            if self._stamp(role, message) == entry.stamp:
+                return self.decode(message)
+            if message.stamp_ns > entry.log:
+                break
+        return None
+
+    def groups(self, roles: Iterable[str]) -> Iterator[tuple[Entry, dict[str, BagMessage]]]:
+        """
+        Messages of equal stamps, put together while streaming.
+
+        A group is handed out as soon as all the roles that have this stamp are there, or when too
+        many others wait; what is held never exceeds WINDOW groups.
+
+        :param roles: roles to read.
+        :yields: place of the group's first message, role → message, still serialised.
+        """
+        chosen = [role for role in roles if role in self.topics]
+        expected = Counter(
+            (entry.stamp, entry.repeat) for role in chosen for entry in self.entries[role]
+        )
+        waiting: OrderedDict[tuple[int, int], tuple[Entry, dict[str, BagMessage]]] = OrderedDict()
+        for role, entry, message in self.stream(chosen):
+            key = (entry.stamp, entry.repeat)
+            group = waiting.setdefault(key, (entry, {}))
+            group[1][role] = message
+            if len(group[1]) >= expected[key]:
+                yield waiting.pop(key)
+            elif len(waiting) > WINDOW:
+                yield waiting.popitem(last=False)[1]
+        yield from waiting.values()
+
+
+class Cursor:
+    """
+    Groups of a bag asked for by stamp, mostly in rising order; going back rewinds.
+
+    :param recording: bag to read.
+    :param roles: roles to join.
+    """
+
+    def __init__(self, recording: Recording, roles: Iterable[str]) -> None:
+        self._recording = recording
+        self._roles = [role for role in roles if role in recording.topics]
+        self._known = {e.stamp for role in self._roles for e in recording.entries[role]}
+        self._held: OrderedDict[int, dict[str, BagMessage]] = OrderedDict()
+        self._groups = recording.groups(self._roles)
+        self._passed: set[int] = set()
+
+    def get(self, stamp: int) -> dict[str, BagMessage]:
+        """
+        Read the group of a stamp.
+
+        :param stamp: header stamp in ns.
+        :returns: role → message, still serialised; empty where the bag has nothing of this stamp.
+        """
+        if stamp not in self._known:
+            return {}
+        if stamp in self._passed and stamp not in self._held:
+            self._groups = self._recording.groups(self._roles)
+            self._held.clear()
+            self._passed.clear()
+        while stamp not in self._held:
+            step = next(self._groups, None)
+            if step is None:
+                return {}
+            entry, group = step
+            if entry.repeat == 0:
+                self._held[entry.stamp] = group
+                self._passed.add(entry.stamp)
+            if len(self._held) > 8:
+                self._held.popitem(last=False)
+        return self._held[stamp]
+
+
+def label_of(condition: Mapping[str, str]) -> str:
+    """
+    Short text of a simulated condition.
+
+    :param condition: keys scene, time_of_day, weather and others.
+    :returns: such as 'street, night, fog'; the clear sky is not named.
+
+    >>> label_of({'scene': 'street', 'time_of_day': 'night', 'weather': 'fog'})
+    'street, night, fog'
+    """
+    first = [condition[k] for k in ('scene', 'time_of_day', 'weather') if condition.get(k)]
+    return ', '.join(str(part) for part in first) or 'whole drive'
+
+
+def read_segments(recording: Recording) -> list[Segment]:
+    """
+    Parts of a drive as the simulator recorded them: 'night/fog', or JSON with the same words.
+
+    :param recording: input bag.
+    :returns: segments in order; a single 'whole drive' where nothing was recorded.
+    """
+    segments: list[Segment] = []
+    for entry, message in recording.messages('condition'):
+        text = str(message.data)
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = None
+        if isinstance(value, dict):
+            condition = {str(k): str(v) for k, v in value.items()}
+            label = label_of(condition)
+        else:
+            words = [word.strip() for word in text.split('/')]
+            condition, label = {}, ', '.join(words)[:60] or 'whole drive'
+        if not segments or segments[-1].label != label:
+            segments.append(Segment(entry.log, label, condition))
+    return segments or [Segment(0, 'whole drive')]
+
+
+def match_stamps(out: list[int], given: list[int]) -> tuple[dict[int, int], int]:
+    """
+    Pair output stamps with input stamps.
+
+    Equal stamps are pairs. Where hardly any are equal, the player has stamped the frames anew:
+    then the constant offset that pairs most frames is searched.
+
+    :param out: output stamps in ns.
+    :param given: input stamps in ns.
+    :returns: output stamp → input stamp, and the offset out - given in ns (0 for equal stamps).
+    """
+    known = set(given)
+    equal = {s: s for s in out if s in known}
+    if len(equal) * 2 >= len(set(out)) or len(given) < 2 or not out:
+        return equal, 0
+    ordered = np.array(sorted(known), np.int64)
+    wanted = np.array(sorted(set(out)), np.int64)
+    slop = int(np.median(np.diff(ordered)) // 4)
+    best, offset = _pairs(wanted, ordered, slop), 0
+    for candidate in {int(wanted[0] - s) for s in ordered[:600]}:
+        pairs = _pairs(wanted - candidate, ordered, slop)
+        if len(pairs) > len(best):
+            best, offset = pairs, candidate
+    if len(best) <= len(equal):
+        return equal, 0
+    return {s + offset: t for s, t in best.items()}, offset
+
+
+def _pairs(wanted: NDArray[np.int64], ordered: NDArray[np.int64], slop: int) -> dict[int, int]:
+    """Nearest of the ordered stamps for each wanted one, at most slop away."""
+    place = np.clip(np.searchsorted(ordered, wanted), 1, len(ordered) - 1)
+    before, after = ordered[place - 1], ordered[place]
+    nearest = np.where(wanted - before <= after - wanted, before, after)
+    near = np.abs(nearest - wanted) <= slop
+    return dict(zip(wanted[near].tolist(), nearest[near].tolist(), strict=True))
