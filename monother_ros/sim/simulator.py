@@ -243,14 +243,17 @@ class Simulator:
 
         :param rng: source of the pose, the instant and the noise.
         """
-        t = float(rng.uniform(0, self.duration))
-        pose = self.world.trajectory.pose(t)
-        side = float(rng.uniform(-1, 1)) * self.world.sway
-        yaw = float(np.clip(rng.normal(0, 0.28), -0.7, 0.7))
-        turn = rotation(yaw, float(rng.normal(0, 0.03)), float(rng.normal(0, 0.025)))
-        pose = pose @ transform(turn, (0.0, side, float(rng.normal(0, 0.03))))
-        view = pose @ self.rig.base_from_thermal
-        hits = self.world.see(self._thermal_rays, view, t)
+        for _ in range(8):
+            t = float(rng.uniform(0, self.duration))
+            pose = self.world.trajectory.pose(t)
+            side = float(rng.uniform(-1, 1)) * self.world.sway
+            yaw = float(np.clip(rng.normal(0, 0.28), -0.7, 0.7))
+            turn = rotation(yaw, float(rng.normal(0, 0.03)), float(rng.normal(0, 0.025)))
+            pose = pose @ transform(turn, (0.0, side, float(rng.normal(0, 0.03))))
+            hits = self.world.see(self._thermal_rays, pose @ self.rig.base_from_thermal, t)
+            # not inside of something, nor with something right before the lens
+            if float(np.mean(hits.depth < 0.5)) < 0.05:
+                break
         image = self.camera.expose(hits, t, rng)
         stamp = EPOCH_NS + round(t * 1e9)
         return SimFrame(stamp, t, image, hits.depth, None, None, None, False, pose)

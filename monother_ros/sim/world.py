@@ -36,6 +36,16 @@ class Mover:
     start: float
     radius: float
 
+    def holds(self, point: NDArray[np.float64], margin: float = 0.35) -> bool:
+        """
+        Whether a point lies inside of the object's box or very close to it.
+
+        :param point: (3,) in the object's frame, metres.
+        :param margin: metres.
+        """
+        low, high = self.scene.vertices.min(0) - margin, self.scene.vertices.max(0) + margin
+        return bool(((point > low) & (point < high)).all())
+
     def pose(self, t: float) -> NDArray[np.float64]:
         """
         World from object.
@@ -153,6 +163,9 @@ class World:
             far = float(np.linalg.norm(to_centre))
             if far > 150.0:
                 continue
+            seat = (origin - pose[:3, 3]) @ pose[:3, :3]
+            if mover.holds(seat):
+                continue  # it drives through the rig: nobody could see anything
             along = directions @ to_centre
             missed = far * far - along * along
             near = np.flatnonzero((missed < mover.radius**2) & (along > -mover.radius))
@@ -161,7 +174,7 @@ class World:
             turn = pose[:3, :3].astype(np.float32)
             local = np.ascontiguousarray(directions[near] @ turn)
             start = np.empty((len(near), 3), np.float32)
-            start[:] = (origin - pose[:3, 3]) @ pose[:3, :3]
+            start[:] = seat
             reach, hit = mover.scene.cast(start, local)
             closer = reach < distance[near]
             chosen, hit = near[closer], hit[closer]

@@ -187,7 +187,7 @@ def _people(
         a, b = corners[k], corners[k + 1]
         along = (b - a) / np.linalg.norm(b - a)
         left = np.array([-along[1], along[0]])
-        d = float(rng.choice([-1, 1])) * float(rng.uniform(0.45, 0.7)) * half
+        d = float(rng.choice([-1, 1])) * (half - float(rng.uniform(0.3, 0.45)))
         instance = mesh.object(float(rng.normal()), any_color(rng))
         stride = bool(rng.random() < 0.5)
         model = person(rng, walking=stride)
@@ -213,7 +213,7 @@ def build(rng: Rng, movers: bool) -> Parts:
     :param movers: whether people move.
     """
     mesh, plan = MeshBuilder(), _Plan()
-    half = round(float(rng.uniform(0.8, 2.0)) / CELL) * CELL
+    half = round(float(rng.uniform(0.9, 2.0)) / CELL) * CELL
     height = float(rng.uniform(2.3, 3.6))
     corners = _legs(rng, half)
     for a, b in itertools.pairwise(corners):

@@ -53,7 +53,7 @@ def car_color(rng: Rng) -> Point:
 def _wheels(positions: list[tuple[float, float]], radius: float, width: float, hot: bool) -> Model:
     tyres = [wheel(radius, 0.22, (x, s * (width / 2 - 0.11), radius))
              for x, _ in positions for s in (-1, 1)]  # fmt: skip
-    rims = [wheel(radius * 0.62, 0.23, (x, s * (width / 2 - 0.11), radius))
+    rims = [wheel(radius * 0.62, 0.25, (x, s * (width / 2 - 0.11), radius))
             for x, _ in positions for s in (-1, 1)]  # fmt: skip
     return [Part('tyre_hot' if hot else 'tyre', merge(tyres)), Part('rim', merge(rims))]
 

@@ -212,7 +212,7 @@ def _people(
         sign, s = float(rng.choice([-1, 1])), float(rng.uniform(5, LENGTH - 60))
         d = sign * (half + float(rng.uniform(0.5, walk - 0.3)))
         if rng.random() < 0.1:
-            d = sign * float(rng.uniform(1.8, half))
+            d = float(rng.uniform(0.3, half))
         z = 0.135 if abs(d) > half else 0.0
         instance = mesh.object(float(rng.normal()), any_color(rng))
         stride = bool(rng.random() < 0.65)

@@ -63,7 +63,7 @@ def _ground(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
                  terrain.at(flat).reshape(x.shape))  # fmt: skip
     centre = shape.vertices[shape.faces].mean(1)[:, :2]
     away = terrain.to_path(centre)
-    trail = away < float(rng.uniform(0.5, 1.3))
+    trail = away < float(rng.uniform(0.9, 1.6))
     patch = np.sin(centre @ rng.normal(0, 0.35, (2, 3)) + rng.uniform(0, 6, 3)).sum(1)
     bare = ~trail & (patch > float(rng.uniform(-0.5, 1.5)))
     for chosen, material in ((trail, 'path'), (bare, 'soil'), (~trail & ~bare, 'grass')):
@@ -118,7 +118,9 @@ def _vegetation(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
     spots = spots[away > float(rng.uniform(1.3, 2.2))]
     heights = terrain.at(spots)
     for (x, y), z in zip(spots, heights, strict=True):
-        model = kinds[int(rng.choice(len(kinds), p=weight))]
+        which = int(rng.choice(len(kinds), p=weight))
+        near_path = float(np.abs(terrain.to_path(np.array([[x, y]]))[0])) < 3.5
+        model = kinds[which % 6 if near_path else which]
         wide = float(rng.uniform(0.6, 1.5))
         mesh.place(model, (float(x), float(y), float(z) - 0.1), yaw=float(rng.uniform(0, 6.3)),
                    scale=(wide, wide, float(rng.uniform(0.75, 1.2))),
