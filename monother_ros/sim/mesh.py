@@ -337,7 +337,8 @@ class MeshBuilder:
         :raises SimulationError: nothing was added, or Embree is missing.
         """
         if not self._faces:
-            return RayScene(np.zeros((0, 3)), np.zeros((0, 3), int), np.zeros(0), np.zeros(0))
+            none = np.zeros(0, np.int64)
+            return RayScene(np.zeros((0, 3)), np.zeros((0, 3), np.int64), none, none)
         return RayScene(
             np.concatenate(self._vertices),
             np.concatenate(self._faces),

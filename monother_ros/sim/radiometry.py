@@ -42,7 +42,8 @@ class Planck:
         :param temperature: K, > 0, any shape.
         :returns: counts, float32.
         """
-        return np.float32(self.r) / (np.exp(np.float32(self.b) / temperature) - np.float32(self.f))
+        grown = np.exp(np.float32(self.b) / temperature) - np.float32(self.f)
+        return np.asarray(np.float32(self.r) / grown, np.float32)
 
     def counts(self, temperature: Array) -> Array:
         """
@@ -51,7 +52,7 @@ class Planck:
         :param temperature: K, > 0, any shape.
         :returns: counts, float32, not rounded.
         """
-        return self.radiance(temperature) + np.float32(self.o)
+        return np.asarray(self.radiance(temperature) + np.float32(self.o), np.float32)
 
     def temperature(self, counts: Array) -> Array:
         """
@@ -61,7 +62,8 @@ class Planck:
         :returns: K, float32.
         """
         signal = np.asarray(counts, np.float32) - np.float32(self.o)
-        return np.float32(self.b) / np.log(np.float32(self.r) / signal + np.float32(self.f))
+        ratio = np.log(np.float32(self.r) / signal + np.float32(self.f))
+        return np.asarray(np.float32(self.b) / ratio, np.float32)
 
     def slope(self, temperature: float) -> float:
         """
@@ -98,4 +100,4 @@ def sky_temperature(up: Array, zenith: float, horizon: float) -> Array:
     :returns: K, float32.
     """
     rise = np.sqrt(np.clip(up, 0, 1))
-    return np.float32(horizon) + np.float32(zenith - horizon) * rise
+    return np.asarray(np.float32(horizon) + np.float32(zenith - horizon) * rise, np.float32)

@@ -52,7 +52,7 @@ class Hits:
     @property
     def sky(self) -> NDArray[np.bool_]:
         """(H, W) bool, True where the ray hit nothing."""
-        return self.material == SKY
+        return np.asarray(self.material == SKY)
 
 
 @dataclass

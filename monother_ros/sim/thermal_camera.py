@@ -65,7 +65,7 @@ class SurfaceTemperature:
         result += self._spread[material] * world.deltas[instance]
         if world.indoor:
             # warm air rises
-            return result + np.float32(0.35) * (hits.point[..., 2] - np.float32(1.2))
+            return np.asarray(result + np.float32(0.35) * (hits.point[..., 2] - np.float32(1.2)))
         up = hits.normal[..., 2]
         result -= self._cooling[material] * np.maximum(up, 0)
         if world.weather.sunlight > 0:
@@ -153,7 +153,7 @@ class ThermalCamera:
         cover = self._world.pattern(high, 10.0, self._coverage)
         amount = np.clip((cover + np.float32(3.0 * weather.clouds - 1.8)) * 0.8, 0, 1)
         cloud = np.float32(weather.air - 7.0)
-        return clear + amount * np.maximum(cloud - clear, 0)
+        return np.asarray(clear + amount * np.maximum(cloud - clear, 0), np.float32)
 
     def radiance(self, hits: Hits) -> NDArray[np.float32]:
         """
@@ -213,7 +213,7 @@ class ThermalCamera:
         noise = rng.standard_normal(signal.shape, np.float32)
         signal += np.float32(self.noise * self.slope) * noise
         np.clip(np.rint(signal, out=signal), 0, self.limit, out=signal)
-        return signal.astype(np.uint16)
+        return np.asarray(signal, np.uint16)
 
 
 _REFLECT = np.clip(1 - table('emissivity'), 0, 1)

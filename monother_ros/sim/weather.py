@@ -69,7 +69,7 @@ class Weather:
         :returns: same shape as distance, float32 in [0, 1].
         """
         k = self.extinction_thermal if band == 'thermal' else self.extinction_visible
-        return np.exp(np.float32(-k) * distance)
+        return np.asarray(np.exp(np.float32(-k) * distance), np.float32)
 
 
 def _uniform(rng: np.random.Generator, low: float, high: float) -> float:

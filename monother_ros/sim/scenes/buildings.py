@@ -113,9 +113,9 @@ def house(
     _roof(mesh, rng, offset, yaw=yaw, size=(width, depth, height))
     if height > 6 and rng.random() < 0.4:
         floors = np.arange(1, max(int(height / storey), 2))
-        spots = [[x, -0.6, f * storey] for f in floors for x in (-width / 4, width / 4)]
-        slabs = boxes(np.tile([2.4, 1.2, 0.18], (len(spots), 1)), np.array(spots))
-        rails = boxes(np.tile([2.4, 0.06, 1.0], (len(spots), 1)), np.array(spots) - [0, 0.57, 0])
+        places = np.array([[x, -0.6, f * storey] for f in floors for x in (-width / 4, width / 4)])
+        slabs = boxes(np.tile([2.4, 1.2, 0.18], (len(places), 1)), places)
+        rails = boxes(np.tile([2.4, 0.06, 1.0], (len(places), 1)), places - [0, 0.57, 0])
         mesh.add(slabs.moved(offset, yaw=yaw), 'concrete', shell)
         mesh.add(rails.moved(offset, yaw=yaw), 'steel_paint', frames)
 

@@ -71,7 +71,7 @@ class _Plan:
 
 
 def _dress_wall(
-    mesh: MeshBuilder, rng: Rng, plan: _Plan, a: Floats, b: Floats, half: float, height: float
+    mesh: MeshBuilder, rng: Rng, plan: _Plan, a: Floats, b: Floats, half: float
 ) -> None:
     """Doors, radiators, cabinets, boxes and smaller things along both walls of one leg."""
     along = (b - a) / np.linalg.norm(b - a)
@@ -117,11 +117,11 @@ def _dress_wall(
             elif clear and kind < 0.82:
                 mesh.add(box((1.4, 0.12, 1.1), (0, 0, 1.0)).moved(foot, yaw=yaw), 'glass', who)
             elif kind < 0.95 and half > 0.85:
-                size = rng.uniform(0.25, 0.55, 3)
-                inner = np.array([*(wall - left * sign * (size[1] / 2 + 0.05)), 0.0])
+                edges = rng.uniform(0.25, 0.55, 3)
+                inner = np.array([*(wall - left * sign * (edges[1] / 2 + 0.05)), 0.0])
                 for k in range(int(rng.integers(1, 4))):
-                    low = np.array([0, 0, k * size[2]])
-                    crate = box((float(size[0]), float(size[1]), float(size[2])))
+                    low = np.array([0, 0, k * edges[2]])
+                    crate = box((float(edges[0]), float(edges[1]), float(edges[2])))
                     mesh.add(crate.moved(inner + low, yaw=yaw + float(rng.normal(0, 0.1))),
                              'cardboard', who)  # fmt: skip
             elif half > 1.0:
@@ -228,8 +228,8 @@ def build(rng: Rng, movers: bool) -> Parts:
             at = a + along * s
             plan.open(at - along * wide, at + along * wide + left * sign * (half + deep))
     shape, _ = plan.walls(height)
-    tint = any_color(rng)
-    tint = tuple(0.75 + 0.25 * c for c in tint)
+    red, green, blue = any_color(rng)
+    tint = (0.75 + 0.25 * red, 0.75 + 0.25 * green, 0.75 + 0.25 * blue)
     wall = 'wall_indoor' if rng.random() < 0.75 else str(rng.choice(['brick', 'concrete']))
     mesh.add(shape, wall, mesh.object(float(rng.normal()), tint))
     mesh.add(plan.slab(0.0), 'floor', mesh.object(float(rng.normal()), any_color(rng)))
@@ -239,7 +239,7 @@ def build(rng: Rng, movers: bool) -> Parts:
         mesh.add(_inward(base, plan, 0.015), 'skirting', mesh.object(float(rng.normal())))
     lights: list[list[float]] = []
     for a, b in itertools.pairwise(corners):
-        _dress_wall(mesh, rng, plan, a, b, half, height)
+        _dress_wall(mesh, rng, plan, a, b, half)
         lights += _ceiling(mesh, rng, a, b, half, height)
     walking = _people(mesh, rng, corners, half, movers)
     path = _rounded(corners, 1.1 * half)

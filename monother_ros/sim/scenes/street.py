@@ -61,13 +61,13 @@ def _surface(mesh: MeshBuilder, rng: Rng, line: Centreline, half: float, walk: f
     stone, slabs = mesh.object(float(rng.normal())), mesh.object(float(rng.normal()))
     verge = mesh.object(float(rng.normal()))
     for sign in (-1, 1):
-        for d, z, material, who in (
+        for across, z, material, who in (
             ((half, half), (0.0, 0.13), 'kerb', stone),
             ((half, half + 0.18), (0.13, 0.13), 'kerb', stone),
             ((half + 0.18, half + walk), (0.13, 0.14), 'paving', slabs),
             ((half + walk, half + walk + 60), (0.14, 0.14), side, verge),
         ):
-            edges = (d, z) if sign > 0 else ((-d[1], -d[0]), (z[1], z[0]))
+            edges = (across, z) if sign > 0 else ((-across[1], -across[0]), (z[1], z[0]))
             mesh.add(line.strip(*edges), material, who)
 
 
@@ -130,9 +130,8 @@ def _furniture(
     lamp = street_lamp(rng)
     head = lamp[1].shape.vertices.mean(0)
     every = float(rng.uniform(18, 38))
-    poles = []
     for k, s in enumerate(np.arange(float(rng.uniform(2, every)), LENGTH, every)):
-        sign = 1 if k % 2 else -1
+        sign = 1.0 if k % 2 else -1.0
         yaw = line.yaw(s) - sign * np.pi / 2
         foot = line.at(s, sign * (half + 0.45), 0.13)
         mesh.place(lamp, foot, yaw=yaw, instance=mesh.object(float(rng.normal())))
@@ -182,13 +181,13 @@ def _traffic(
                            instance=mesh.object(float(rng.normal()), car_color(rng)))  # fmt: skip
             s += float(rng.uniform(6.2, 9.0))
     lane = (half - parking) / 2
-    driving = []
+    driving: list[Mover] = []
     for k in range(int(rng.integers(1, 6))):
         ahead = k == 0 and rng.random() < 0.5
         d = -lane if ahead else lane
         instance = mesh.object(float(rng.normal()), car_color(rng))
-        s = np.arange(0.0, LENGTH + 1, 10.0)
-        way = line.at(s if ahead else s[::-1], d)
+        along = np.arange(0.0, LENGTH + 1, 10.0)
+        way = line.at(along if ahead else along[::-1], d)
         start = float(rng.uniform(30, LENGTH))
         speed = 6.5 if ahead else float(rng.uniform(5, 12))
         model = vehicle(rng, hot=True)
@@ -207,7 +206,7 @@ def _people(
     mesh: MeshBuilder, rng: Rng, line: Centreline, half: float, walk: float, movers: bool
 ) -> list[Mover]:
     """People who stand and people who walk."""
-    walking = []
+    walking: list[Mover] = []
     for _ in range(int(rng.integers(4, 22))):
         sign, s = float(rng.choice([-1, 1])), float(rng.uniform(5, LENGTH - 60))
         d = sign * (half + float(rng.uniform(0.5, walk - 0.3)))

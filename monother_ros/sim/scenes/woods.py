@@ -43,14 +43,14 @@ class _Terrain:
         best = np.full(len(xy), np.inf)
         for p in self._path:
             np.minimum(best, ((xy - p) ** 2).sum(1), out=best)
-        return np.sqrt(best)
+        return np.asarray(np.sqrt(best))
 
     def at(self, xy: Floats) -> Floats:
         """Height of points (N, 2), (N,) metres."""
         near = np.exp(-((self.to_path(xy) / 2.0) ** 2))
         waves = np.sin(xy @ self._k.T + self._phase) * self._height
         waves[:, 3:] *= (1 - 0.8 * near)[:, None]
-        return waves.sum(1) - 0.08 * near
+        return np.asarray(waves.sum(1) - 0.08 * near)
 
 
 def _ground(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
@@ -146,8 +146,8 @@ def _undergrowth(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
                        yaw=float(rng.uniform(0, 6.3)), scale=scale,
                        instance=mesh.object(float(rng.normal()), any_color(rng)))  # fmt: skip
     for _ in range(int(rng.integers(0, 9))):
-        x = float(rng.uniform(0, LENGTH))
-        spot = np.array([[x, float(np.interp(x, terrain._path[:, 0], terrain._path[:, 1]))]])
+        at = float(rng.uniform(0, LENGTH))
+        spot = np.array([[at, float(np.interp(at, terrain._path[:, 0], terrain._path[:, 1]))]])
         spot[0, 1] += float(rng.choice([-1, 1])) * float(rng.uniform(3.5, 10))
         turn, long = float(rng.uniform(0, 6.3)), float(rng.uniform(1, 3.0))
         ends = spot + np.outer([-long, 0, long], [np.cos(turn), np.sin(turn)])
@@ -161,8 +161,8 @@ def _undergrowth(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
     spots[:, 1] += rng.normal(0, 5, n)
     spots = spots[terrain.to_path(spots) > 0.8]
     blades = np.concatenate([spots, terrain.at(spots)[:, None] + 0.03], 1)
-    size = float(rng.uniform(0.06, 0.16))
-    mesh.add(leaves(blades, size, rng, upright=0.6), 'grass', mesh.object(float(rng.normal())))
+    edge = float(rng.uniform(0.06, 0.16))
+    mesh.add(leaves(blades, edge, rng, upright=0.6), 'grass', mesh.object(float(rng.normal())))
 
 
 def build(rng: Rng, movers: bool) -> Parts:

@@ -130,9 +130,9 @@ def _hall(mesh: MeshBuilder, rng: Rng, foot: Floats, yaw: float, width: float) -
     mesh.add(box((width, depth, height), (0, depth / 2, 0)).moved(foot, yaw=yaw), wall, who)
     if wall == 'steel_paint':
         n = int(width / 0.5)
-        x = (np.arange(n) + 0.5) * width / n - width / 2
+        at = (np.arange(n) + 0.5) * width / n - width / 2
         ribs = boxes(np.tile([0.12, 0.1, height - 0.1], (n, 1)),
-                     np.stack([x, np.zeros(n), np.zeros(n)], 1))  # fmt: skip
+                     np.stack([at, np.zeros(n), np.zeros(n)], 1))  # fmt: skip
         mesh.add(ribs.moved(foot, yaw=yaw), wall, who)
     x = -width / 2 + 2.5
     while x < width / 2 - 2:
