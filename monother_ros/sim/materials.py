@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -304,6 +305,17 @@ MATERIALS: tuple[Material, ...] = (
 
 MATERIAL_INDEX: dict[str, int] = {material.name: i for i, material in enumerate(MATERIALS)}
 """Index of each material by name."""
+
+
+def lookup(values: NDArray[np.float32], index: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """
+    Value of each pixel's material; an order of magnitude faster than indexing.
+
+    :param values: (256,) float32.
+    :param index: (H, W) uint8.
+    :returns: (H, W) float32.
+    """
+    return np.asarray(cv2.LUT(index, values), np.float32)
 
 
 def table(field: str) -> NDArray[np.float32]:

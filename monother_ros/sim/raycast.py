@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -149,9 +150,10 @@ class RayScene:
         :param directions: (N, 3) float32, the rays that were cast.
         :returns: normals (N, 3) float32, materials (N,) uint8, objects (N,) uint16.
         """
-        normal = self._normal[face]
-        away = np.einsum('ij,ij->i', normal, directions) > 0
-        normal[away] *= -1
+        # index -1 (no hit) is the last row
+        normal = np.take(self._normal, face, 0, mode='wrap')
+        towards = np.einsum('ij,ij->i', normal, directions)
+        normal *= np.copysign(np.float32(1), -towards)[:, None]
         return normal, self._material[face], self._instance[face]
 
 
@@ -173,6 +175,7 @@ class CameraRays:
         self.intrinsics = intrinsics
         self.shape = (intrinsics.height, intrinsics.width)
         self.unit = np.ascontiguousarray((rays / length).reshape(-1, 3), np.float32)
+        self._grid = self.unit.reshape(*self.shape, 3)
         self.cosine = np.ascontiguousarray(1.0 / length[..., 0], np.float32)
 
     def directions(self, world_from_camera: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -182,5 +185,6 @@ class CameraRays:
         :param world_from_camera: (4, 4) pose of the optical frame.
         :returns: (H * W, 3) float32.
         """
-        turn = world_from_camera[:3, :3].astype(np.float32)
-        return np.ascontiguousarray(self.unit @ turn.T)
+        # not a matrix product: BLAS would wake all its threads for a 3x3 matrix
+        turned = cv2.transform(self._grid, world_from_camera[:3, :3].astype(np.float32))
+        return np.asarray(turned, np.float32).reshape(-1, 3)

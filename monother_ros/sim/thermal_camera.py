@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
-from monother_ros.sim.materials import table
+from monother_ros.sim.materials import lookup, table
 from monother_ros.sim.radiometry import Planck, reflectance, sky_temperature
 from monother_ros.sim.raycast import Hits
 from monother_ros.sim.world import World
@@ -60,18 +60,22 @@ class SurfaceTemperature:
         """
         world = self._world
         material, instance = hits.material, hits.instance
-        pattern = world.pattern(hits.point, self._scale[material], self._shift[instance])
-        result = self._base[material] + self._texture[material] * pattern
-        result += self._spread[material] * world.deltas[instance]
+        pattern = world.pattern(
+            hits.point, lookup(self._scale, material), np.take(self._shift, instance)
+        )
+        result = lookup(self._base, material) + lookup(self._texture, material) * pattern
+        result += lookup(self._spread, material) * np.take(world.deltas, instance)
         if world.indoor:
             # warm air rises
             return np.asarray(result + np.float32(0.35) * (hits.point[..., 2] - np.float32(1.2)))
         up = hits.normal[..., 2]
-        result -= self._cooling[material] * np.maximum(up, 0)
+        result -= lookup(self._cooling, material) * np.maximum(up, 0)
         if world.weather.sunlight > 0:
-            facing = np.maximum(hits.normal @ np.asarray(world.weather.sun, np.float32), 0)
+            facing = np.maximum(
+                np.einsum('ijk,k->ij', hits.normal, np.asarray(world.weather.sun, np.float32)), 0
+            )
             lit = cv2.GaussianBlur(world.sunlit(hits), (0, 0), 1.2)
-            result += self._sun[material] * facing * lit
+            result += lookup(self._sun, material) * facing * lit
         return result
 
 
@@ -166,7 +170,7 @@ class ThermalCamera:
         emitted = planck.radiance(self.surface(hits))
         normal, direction = hits.normal, hits.direction
         cosine = np.clip(-np.einsum('ijk,ijk->ij', normal, direction), 0, 1)
-        share = reflectance(cosine, _REFLECT[hits.material], _GLOSS[hits.material])
+        share = reflectance(cosine, lookup(_REFLECT, hits.material), lookup(_GLOSS, hits.material))
         air = planck.radiance(np.float32(weather.air))
         if world.indoor:
             reflected = air

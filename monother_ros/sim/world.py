@@ -143,8 +143,9 @@ class World:
         x, y, z = point[..., 0], point[..., 1], point[..., 2]
         u = (x + np.float32(0.5) * (y - z)) * factor + shift
         v = np.float32(0.866) * (y + z) * factor + shift
-        np.mod(u, TILE, out=u)
-        np.mod(v, TILE, out=v)
+        # cv2.remap holds coordinates in 16 bits: bring them to the first tile
+        u -= np.floor(u * np.float32(1 / TILE)) * np.float32(TILE)
+        v -= np.floor(v * np.float32(1 / TILE)) * np.float32(TILE)
         return np.asarray(
             cv2.remap(self._tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
         )
@@ -166,7 +167,7 @@ class World:
             seat = (origin - pose[:3, 3]) @ pose[:3, :3]
             if mover.holds(seat):
                 continue  # it drives through the rig: nobody could see anything
-            along = directions @ to_centre
+            along = np.einsum('ij,j->i', directions, to_centre)
             missed = far * far - along * along
             near = np.flatnonzero((missed < mover.radius**2) & (along > -mover.radius))
             if len(near) == 0:
@@ -237,7 +238,7 @@ class World:
         sun = np.asarray(self.weather.sun, np.float32)
         point, normal = hits.point[::step, ::step], hits.normal[::step, ::step]
         shape = point.shape[:2]
-        facing = ((normal @ sun) > 0).reshape(-1)
+        facing = (np.einsum('ijk,k->ij', normal, sun) > 0).reshape(-1)
         asked = np.flatnonzero(facing)
         lift = (hits.distance[::step, ::step].reshape(-1)[asked, None] * 2e-3 + 5e-3).astype(
             np.float32
