@@ -96,9 +96,7 @@ class Encoder(nn.Module):
         # where a feature lies in the picture tells the distance of the ground under it
         v = torch.linspace(-1, 1, rows, dtype=f8.dtype, device=f8.device)
         u = torch.linspace(-1, 1, columns, dtype=f8.dtype, device=f8.device)
-        place = torch.stack(
-            [v[:, None].expand(rows, columns), u[None, :].expand(rows, columns)]
-        )
+        place = torch.stack([v[:, None].expand(rows, columns), u[None, :].expand(rows, columns)])
         f16 = self.stage3(f8 + self.place(place[None]))
         return f4, f8, f16, self.stage4(f16)
 

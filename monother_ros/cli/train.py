@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""monother train: render simulated scenes, train the lite network, export a model bundle."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from monother_ros.core.bundle import Bundle, Normalisation
+from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD
+from monother_ros.learning.dataset import (
+    VALIDATION_SEED,
+    DatasetPlan,
+    Frames,
+    render_dataset,
+)
+from monother_ros.learning.trainer import Trainer, TrainSettings, evaluate_network
+from monother_ros.networks.export import export_bundle, save_weights
+from monother_ros.networks.lite import LiteNetwork
+
+DEPTH_RANGE = (0.5, 80.0)
+"""Metres that the bundle promises; what the network says beyond is sky or too far."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Declare the options.
+
+    :param parser: of this verb.
+    """
+    defaults = TrainSettings()
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--data', type=Path, default=Path('data/lite'), help='rendered frames')
+    parser.add_argument('--frames', type=int, default=4800, help='training frames')
+    parser.add_argument('--validation', type=int, default=96, help='frames to watch')
+    parser.add_argument('--steps', type=int, default=defaults.steps, help='optimiser steps')
+    parser.add_argument(
+        '--small', type=float, default=defaults.small_fraction, metavar='PART',
+        help='part of the steps that is done at half size',
+    )  # fmt: skip
+    parser.add_argument('--batch', type=int, default=defaults.batch)
+    parser.add_argument('--full-batch', type=int, default=defaults.full_batch)
+    parser.add_argument('--rate', type=float, default=defaults.rate, help='learning rate')
+    parser.add_argument('--seed', type=int, default=defaults.seed)
+    parser.add_argument('--threads', type=int, default=0, help='of torch; 0 leaves its default')
+    parser.add_argument('--workers', type=int, default=2, help='processes that render')
+    parser.add_argument('--watch-every', type=int, default=500, help='steps between validations')
+    parser.add_argument('--bundle', type=Path, help='of the result; OUT/bundle if not given')
+    parser.add_argument(
+        '--export-only', action='store_true', help='export the last checkpoint, train nothing'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Render what is missing, train what is left of the schedule, export.
+
+    :param arguments: parsed options.
+    :returns: 0.
+    """
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    training = DatasetPlan(arguments.frames)
+    watching = DatasetPlan(arguments.validation, VALIDATION_SEED, frames_per_world=4)
+    for plan, name in ((watching, 'validation'), (training, 'training')):
+        if not arguments.export_only:
+            render_dataset(plan, arguments.data / name, workers=arguments.workers)
+    frames = Frames(arguments.data / 'training', arguments.frames)
+    validation = Frames(arguments.data / 'validation', arguments.validation)
+    settings = TrainSettings(
+        steps=arguments.steps,
+        small_fraction=arguments.small,
+        batch=arguments.batch,
+        full_batch=arguments.full_batch,
+        rate=arguments.rate,
+        seed=arguments.seed,
+    )
+    trainer = Trainer(arguments.out, frames, settings, validation=validation)
+    if not arguments.export_only:
+        trainer.train(watch_every=arguments.watch_every)
+    target = arguments.bundle or arguments.out / 'bundle'
+    size = (settings.width, settings.height)
+    metrics = evaluate_network(trainer.average, validation, size)
+    bundle = write(trainer, trainer.average, target, training, metrics)
+    tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+    return 0
+
+
+def write(
+    trainer: Trainer,
+    network: LiteNetwork,
+    target: Path,
+    plan: DatasetPlan,
+    metrics: dict[str, float],
+) -> Bundle:
+    """
+    Export the network of a run with the story of its training.
+
+    :param trainer: the run.
+    :param network: what to export.
+    :param target: folder of the bundle.
+    :param plan: of the training data.
+    :param metrics: on the validation frames.
+    """
+    settings = trainer.settings
+    digest = hashlib.sha256(save_weights(network)).hexdigest()
+    return export_bundle(
+        network,
+        target,
+        revision=f'sim-{trainer.step}-{digest[:8]}',
+        normalisation=Normalisation('stable_percentile', 2.0, 98.0, mean=MEAN, std=STD),
+        depth_range=DEPTH_RANGE,
+        focal_length=CANONICAL_FOCAL,
+        training={
+            'data': 'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; '
+            'clear, fog, smoke, rain. No real image was used.',
+            'command': f'monother train --frames {plan.frames} --steps {settings.steps} '
+            f'--small {settings.small_fraction:g} --batch {settings.batch} '
+            f'--full-batch {settings.full_batch} --rate {settings.rate:g} '
+            f'--seed {settings.seed} --out OUT',
+            'frames': plan.frames,
+            'worlds': plan.worlds,
+            'world_seeds': [plan.first_seed, plan.first_seed + plan.worlds - 1],
+            'steps': trainer.step,
+            'steps_at_half_size': min(
+                trainer.step, round(settings.steps * settings.small_fraction)
+            ),
+            'network': network.config.as_dict(),
+        },
+        metrics={'validation': metrics, 'validation_frames': len(trainer.validation or ())},
+        width=settings.width,
+        height=settings.height,
+    )

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of supervised training; all work on natural logarithms of metres."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from monother_ros.networks.lite import CELL, LiteOutput
+
+TAPS = ((0, 1), (1, 3), (2, 0), (3, 2))
+"""Row and column in a cell of the pixels whose depths form the cell's target distribution."""
+
+
+class Losses(NamedTuple):
+    """Loss of one batch and its parts, each a scalar."""
+
+    total: Tensor
+    bins: Tensor
+    depth: Tensor
+    edges: Tensor
+
+
+def bin_cross_entropy(logits: Tensor, log_depth: Tensor, first: float, width: float) -> Tensor:
+    """
+    Cross-entropy of the cell distributions.
+
+    Each tap gives its mass to the two bins around its depth, in proportion to nearness, and the
+    target of a cell is the mean over its taps: a cell across an edge learns to hold both sides.
+
+    :param logits: (B, bins, h, w).
+    :param log_depth: (B, 1, 4 h, 4 w) ground truth, log metres, finite.
+    :param first: log metres of the first bin's centre.
+    :param width: distance of bin centres in log metres.
+    :returns: scalar, nats.
+    """
+    place = torch.cat([log_depth[:, :, row::CELL, column::CELL] for row, column in TAPS], 1)
+    place = ((place - first) / width).clamp(0, logits.shape[1] - 1)
+    lower = place.floor().clamp(max=logits.shape[1] - 2)
+    share = place - lower
+    index = lower.long()
+    log_p = torch.log_softmax(logits.float(), 1)
+    below = torch.gather(log_p, 1, index)
+    above = torch.gather(log_p, 1, index + 1)
+    return -(below + share * (above - below)).mean()
+
+
+def log_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """
+    Mean absolute difference of logarithms, the relative error for small errors.
+
+    :param prediction: (B, 1, H, W) log metres.
+    :param target: (B, 1, H, W) log metres.
+    :returns: scalar.
+    """
+    return (prediction - target).abs().mean()
+
+
+def log_gradient(prediction: Tensor, target: Tensor) -> Tensor:
+    """
+    Mean absolute difference of the spatial differences of logarithms: edges and slopes.
+
+    :param prediction: (B, 1, H, W) log metres.
+    :param target: (B, 1, H, W) log metres.
+    :returns: scalar.
+    """
+    error = prediction - target
+    return F.l1_loss(error[..., 1:], error[..., :-1]) + F.l1_loss(
+        error[..., 1:, :], error[..., :-1, :]
+    )
+
+
+def supervised_loss(
+    output: LiteOutput,
+    log_depth: Tensor,
+    *,
+    first: float,
+    width: float,
+    depth_weight: float = 1.0,
+    edge_weight: float = 0.2,
+) -> Losses:
+    """
+    Loss of lite training: cross-entropy of the bins, L1 and gradient L1 of log depth.
+
+    :param output: of the network.
+    :param log_depth: (B, 1, H, W) ground truth, log metres; sky is the last bin's centre.
+    :param first: log metres of the first bin's centre.
+    :param width: distance of bin centres in log metres.
+    :param depth_weight: of the L1 term.
+    :param edge_weight: of the gradient term.
+    :returns: the sum and its parts, not weighted.
+    """
+    bins = bin_cross_entropy(output.logits, log_depth, first, width)
+    predicted = torch.log(output.depth)
+    depth = log_l1(predicted, log_depth)
+    edges = log_gradient(predicted, log_depth)
+    return Losses(bins + depth_weight * depth + edge_weight * edges, bins, depth, edges)

@@ -1,0 +1,220 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a trained network to a model bundle: ONNX for every engine, weights to go on from."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from monother_ros.core.bundle import Bundle, Normalisation, TensorSpec, write_bundle
+from monother_ros.core.errors import BundleError
+from monother_ros.networks.blocks import fold_batch_norm
+from monother_ros.networks.lite import LiteConfig, LiteNetwork
+
+OPSET = 17
+"""Newest ONNX operator set that TensorRT 8.6 and everything after it reads."""
+
+INPUT = 'thermal'
+OUTPUTS = ('depth', 'confidence')
+WEIGHTS = 'weights.safetensors'
+
+
+class _Deployed(nn.Module):
+    """The two outputs that leave the network."""
+
+    def __init__(self, network: LiteNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, thermal: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.network(thermal)
+        return output.depth, output.confidence
+
+
+def export_onnx(network: LiteNetwork, width: int = 320, height: int = 256) -> bytes:
+    """
+    ONNX of a network: static shapes, batch norm folded, parameter names kept.
+
+    Names are those of the network's parameters, without any prefix; the batch norms have become
+    the biases of their convolutions. The result is compared with the network by ONNX Runtime.
+
+    :param network: any mode; not changed.
+    :param width: of the input, a multiple of 32.
+    :param height: of the input, a multiple of 32.
+    :returns: the model, with input `thermal` (1, 1, H, W) and outputs `depth`, `confidence`.
+    :raises BundleError: the exported model does not agree with the network.
+    """
+    plain = fold_batch_norm(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(1, 1, height, width, generator=generator)
+    with _quiet():
+        program = torch.onnx.export(
+            _Deployed(plain),
+            (example,),
+            dynamo=True,
+            optimize=False,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            verbose=False,
+        )
+    assert program is not None
+    model = _shorten(program.model_proto)
+    onnx.checker.check_model(model, full_check=True)
+    versions = {item.domain: item.version for item in model.opset_import}
+    if versions.get('', 0) != OPSET:
+        msg = (
+            f'the exported model has operator set {versions}, not {OPSET}; see networks/export.py'
+        )
+        raise BundleError(msg)
+    data = bytes(model.SerializeToString())
+    difference = compare(plain, data, example)
+    if not difference < 1e-3:
+        msg = f'ONNX Runtime and torch differ by {difference:.2g} (relative); the export is wrong'
+        raise BundleError(msg)
+    return data
+
+
+def _shorten(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Name initialisers as the network does, without the wrapper, and drop debugging notes."""
+    prefix = 'network.'
+    for item in model.graph.initializer:
+        item.name = item.name.removeprefix(prefix)
+    for node in model.graph.node:
+        for k, name in enumerate(node.input):
+            node.input[k] = name.removeprefix(prefix)
+        del node.metadata_props[:]
+        node.doc_string = ''
+    for value in model.graph.value_info:
+        value.name = value.name.removeprefix(prefix)
+        del value.metadata_props[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Keep the exporter's notes about its own internals from the terminal."""
+    logger = logging.getLogger('torch.onnx')
+    others = [logging.getLogger(n) for n in ('onnxscript', 'torch.onnx._internal.exporter')]
+    before = [item.level for item in (logger, *others)]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter('ignore')
+        for item in (logger, *others):
+            item.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for item, level in zip((logger, *others), before, strict=True):
+                item.setLevel(level)
+
+
+def compare(network: LiteNetwork | nn.Module, model: bytes, example: Tensor) -> float:
+    """
+    Largest difference between ONNX Runtime and torch.
+
+    :param network: in evaluation mode.
+    :param model: ONNX.
+    :param example: (1, 1, H, W).
+    :returns: the larger of the relative difference of depth and the difference of confidence.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+    depth, confidence = session.run(list(OUTPUTS), {INPUT: example.numpy()})
+    with torch.inference_mode():
+        expected = network(example)
+    relative = np.abs(depth / expected.depth.numpy() - 1).max()
+    return float(max(relative, np.abs(confidence - expected.confidence.numpy()).max()))
+
+
+def save_weights(network: LiteNetwork) -> bytes:
+    """
+    Parameters and batch norm statistics, to train on from.
+
+    :param network: any mode.
+    :returns: safetensors; the network's configuration is in its metadata.
+    """
+    state = {k: v.detach().contiguous() for k, v in network.state_dict().items()}
+    metadata = {key: repr(value) for key, value in network.config.as_dict().items()}
+    return safetensors.torch.save(state, metadata)
+
+
+def load_weights(path: str | Path) -> LiteNetwork:
+    """
+    Network from the weights of a bundle.
+
+    :param path: of weights.safetensors.
+    :returns: the network in evaluation mode.
+    :raises BundleError: the file is missing, damaged or of another network.
+    """
+    try:
+        with safetensors.safe_open(str(path), 'pt') as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        kinds = {key: type(value) for key, value in LiteConfig().as_dict().items()}
+        config = LiteConfig(**{key: kinds[key](value) for key, value in metadata.items()})
+        network = LiteNetwork(config)
+        network.load_state_dict(state)
+    except (OSError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as err:
+        msg = f'{path} holds no weights of the lite network: {err}'
+        raise BundleError(msg) from err
+    return network.eval()
+
+
+def export_bundle(
+    network: LiteNetwork,
+    path: str | Path,
+    *,
+    revision: str,
+    normalisation: Normalisation,
+    depth_range: tuple[float, float],
+    focal_length: float | None,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    width: int = 320,
+    height: int = 256,
+    name: str = 'lite',
+    parent: str | None = None,
+) -> Bundle:
+    """
+    Write a network as a model bundle, whole or not at all.
+
+    :param network: trained.
+    :param path: target folder.
+    :param width: of the input in pixels.
+    :param height: of the input in pixels.
+    :returns: the bundle. For the other parameters see :class:`monother_ros.core.bundle.Bundle`.
+    :raises BundleError: the export fails its check.
+    """
+    return write_bundle(
+        path,
+        model=export_onnx(network, width, height),
+        name=name,
+        revision=revision,
+        parent=parent,
+        inputs=[TensorSpec(INPUT, (1, 1, height, width))],
+        outputs={key: key for key in OUTPUTS},
+        normalisation=normalisation,
+        depth_range=depth_range,
+        focal_length=focal_length,
+        training=training,
+        metrics=metrics,
+        extra_files={WEIGHTS: save_weights(network)},
+    )

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from monother_ros.learning.dataset import PERCENTILES
+
+
+@pytest.fixture(scope='session')
+def small_dataset(tmp_path_factory):
+    """Two shards in the layout of render_dataset: a warm ground plane under a cold sky."""
+    pytest.importorskip('torch', reason='torch is not installed')
+    folder = tmp_path_factory.mktemp('dataset')
+    rng = np.random.default_rng(5)
+    rows = np.arange(64, dtype=np.float32)[:, None]
+    for shard in range(2):
+        thermal, depth = [], []
+        for _ in range(6):
+            horizon = rng.uniform(15, 30)
+            below = np.maximum(rows - horizon, 0.0) + np.zeros((1, 128), np.float32)
+            with np.errstate(divide='ignore'):
+                metres = 1.2 * 104 / below
+            metres[metres > 70] = np.inf
+            counts = np.where(np.isinf(metres), 2000, 3000 + 600 / np.maximum(metres, 1))
+            thermal.append((counts + rng.normal(0, 8, counts.shape)).astype(np.uint16))
+            depth.append(metres.astype(np.float16))
+        target = folder / f'shard-{shard:04d}'
+        target.mkdir()
+        np.save(target / 'thermal.npy', np.stack(thermal))
+        np.save(target / 'depth.npy', np.stack(depth))
+        bounds = [np.percentile(t, PERCENTILES) for t in thermal]
+        np.save(target / 'bounds.npy', np.asarray(bounds, np.float32))
+        np.save(target / 'focal.npy', np.full(6, 260, np.float32))
+        worlds = [{'seed': shard, 'scene': 'street', 'time_of_day': 'day', 'weather': 'clear'}]
+        (target / 'worlds.json').write_text(json.dumps(worlds * 6))
+    return folder
