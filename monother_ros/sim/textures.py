@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +29,15 @@ GRAIN = {'asphalt': 0.07, 'grass': 0.16, 'foliage': 0.22, 'soil': 0.12, 'path': 
 
 ROUGH = {'grass': 3.0, 'foliage': 3.2, 'soil': 1.8, 'asphalt': 0.8, 'bark': 2.2, 'rock': 1.6}
 """Factor on the fine pattern of a material."""
+
+SMOOTH = {'wall_indoor': 0.35, 'ceiling': 0.3, 'car_paint': 0.5, 'car_hood': 0.5, 'cabinet': 0.5}
+"""Factor on the whole pattern of a material."""
+
+TINTED = (
+    'brick', 'plaster', 'window_frame', 'door', 'roof', 'car_paint', 'car_hood', 'plastic',
+    'cloth', 'trousers', 'hair', 'skin', 'steel_paint', 'sign', 'machine', 'cardboard', 'cabinet',
+)  # fmt: skip
+"""Materials that take an object's colour in full; what grows or is ground keeps its own."""
 
 
 def _by_material(values: dict[str, float], other: float) -> Floats:
@@ -89,11 +99,20 @@ def albedo(hits: Hits, world: World) -> Floats:
     """
     material = hits.material
     color = np.take(table('color'), material, 0)
-    color *= np.take(world.colors, hits.instance, 0)
-    amplitude = np.take(table('pattern'), material)
+    tint = np.take(world.colors, hits.instance, 0)
+    tint -= 1
+    tint *= np.take(_by_material(dict.fromkeys(TINTED, 1.0), 0.2), material)[..., None]
+    tint += 1
+    color *= tint
+    amplitude = np.take(table('pattern') * _by_material(SMOOTH, 1.0), material)
     shift = (hits.instance.astype(np.float32) * np.float32(37.0)) % np.float32(512)
-    coarse = world.pattern(hits.point, 4.0, shift)
-    fine = world.pattern(hits.point, np.take(_by_material(GRAIN, 0.25) * np.float32(4), material), shift)
+    # blotches of metres need no more than every second pixel
+    half = world.pattern(hits.point[::2, ::2], 4.0, shift[::2, ::2])
+    height, width = material.shape
+    coarse = np.asarray(cv2.resize(half, (width, height)), np.float32)
+    fine = world.pattern(
+        hits.point, np.take(_by_material(GRAIN, 0.25) * np.float32(4), material), shift
+    )
     # the fine pattern fades where it would be smaller than a pixel
     fade = hits.distance * np.float32(0.06)
     fade *= fade
@@ -114,4 +133,5 @@ def albedo(hits: Hits, world: World) -> Floats:
             flat[slab] *= _slabs(hits, slab, edge)
     np.clip(coarse, 0.25, 2.0, out=coarse)
     color *= coarse[..., None]
-    return np.asarray(np.minimum(color, np.float32(0.95)), np.float32)
+    np.clip(color, 0, 0.95, out=color)
+    return np.asarray(color, np.float32)
