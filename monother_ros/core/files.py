@@ -77,7 +77,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f'.{target.name}.old.', dir=target.parent))
             target.replace(old / target.name)
-        work.replace(target)
+        try:
+            work.replace(target)
+        except BaseException:
+            if old is not None:
+                (old / target.name).replace(target)
+                old.rmdir()
+            raise
         _fsync_folder(target.parent)
         if old is not None:
             shutil.rmtree(old)

@@ -156,14 +156,11 @@ class ShutterDetector:
             self._closed = True
             return ShutterState.FLAT
         state = ShutterState.OPEN
-        reference, closed = self._reference, self._closed
+        reference = self._reference
         recent = stamp_ns - self._reference_stamp < REFERENCE_AGE * 1e9
         if reference is not None and recent and raw.dtype == np.uint16:
-            shift, agree = _common_shift(sample - reference)
-            least = JUMP_SHIFT_AFTER if closed else JUMP_SHIFT
-            share = 0.6 if closed else 0.85
-            if abs(shift) > max(least * span, 4.0 * noise) and agree > share:
-                state = ShutterState.JUMP
+            jumped = _has_jumped(sample, reference, span, noise, closed=self._closed)
+            state = ShutterState.JUMP if jumped else state
         self._reference, self._reference_stamp, self._closed = sample, stamp_ns, False
         return state
 
@@ -201,8 +198,32 @@ def _edge_tail(rows: NDArray[np.float32]) -> float:
     return large / max(usual, 1.0)
 
 
-def _common_shift(difference: NDArray[np.float32]) -> tuple[float, float]:
-    """Median change of all pixels, and the share of pixels that changed about as much."""
+def _has_jumped(
+    sample: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    span: float,
+    noise: float,
+    *,
+    closed: bool,
+) -> bool:
+    """
+    Whether the level of a picture moved as a whole since the last ordinary one.
+
+    Most pixels must have changed by about the same amount. The camera may have moved on while the
+    shutter was closed; then it is enough that the whole distribution has moved.
+
+    :param closed: frozen or flat frames lie between the two.
+    """
+    difference = sample - reference
     shift = _quantiles(difference, 0.5)[0]
-    near = np.abs(difference - shift) < 0.5 * abs(shift)
-    return shift, float(np.count_nonzero(near)) / difference.size
+    least = max((JUMP_SHIFT_AFTER if closed else JUMP_SHIFT) * span, 4.0 * noise)
+    if abs(shift) > least:
+        near = np.abs(difference - shift) < 0.5 * abs(shift)
+        if np.count_nonzero(near) > (0.6 if closed else 0.85) * near.size:
+            return True
+    if not closed:
+        return False
+    parts = (0.05, 0.25, 0.5, 0.75, 0.95)
+    now, before = _quantiles(sample, *parts), _quantiles(reference, *parts)
+    moved = sorted(a - b for a, b in zip(now, before, strict=True))
+    return abs(moved[2]) > least and moved[-1] - moved[0] < abs(moved[2])
