@@ -26,6 +26,9 @@ RESET = 'reset'
 JUMP_NS = 1_000_000_000
 """A stamp that lies this much before the newest of its stream is a jump in time, not a delay."""
 
+LATE_RUN = 10
+"""So many items of a stream in a row before the watermark are a jump in time, too."""
+
 
 @dataclass(frozen=True)
 class Pair(Generic[A, B]):
@@ -54,8 +57,8 @@ class PairMatcher(Generic[A, B]):
     'a_unmatched' (nothing near enough), 'a_late' (older than the watermark), 'a_duplicate',
     'a_reset' (time jumped), and likewise for b; 'matched' and 'time_jump' count the rest.
 
-    A stamp far before the newest of its stream, or a queue's length of late items in a row, means
-    that time has jumped (a bag that loops): both queues start anew.
+    A stamp far before the newest of its stream, or many late items in a row, mean that time has
+    jumped (a bag that loops): both queues start anew.
 
     The callback runs outside of the lock, one pair at a time and in order whatever threads add
     items. It may add items itself; when it raises, the error reaches the caller of add and
@@ -126,7 +129,7 @@ class PairMatcher(Generic[A, B]):
         with self._lock:
             stream = self._streams[name]
             back = stream.newest is not None and stamp < stream.newest - self._jump
-            if back or (stream.is_late(stamp) and stream.late + 1 >= self._queue):
+            if back or (stream.is_late(stamp) and stream.late + 1 >= LATE_RUN):
                 self.counters.add('time_jump')
                 self._clear()
             reason = stream.insert(stamp, item)
