@@ -39,10 +39,17 @@ class _Terrain:
         self._path = path[::40, :2]
 
     def to_path(self, xy: Floats) -> Floats:
-        """Distance of points (N, 2) to the path, (N,) metres."""
+        """
+        Distance of points (N, 2) to the path, (N,) metres.
+
+        The path runs along x, so only its points of about the same x are looked at; farther
+        than some 8 m away the result is an upper bound.
+        """
         best = np.full(len(xy), np.inf)
-        for p in self._path:
-            np.minimum(best, ((xy - p) ** 2).sum(1), out=best)
+        beside = np.searchsorted(self._path[:, 0], xy[:, 0])
+        for step in range(-5, 6):
+            p = self._path[np.clip(beside + step, 0, len(self._path) - 1)]
+            np.minimum(best, (xy[:, 0] - p[:, 0]) ** 2 + (xy[:, 1] - p[:, 1]) ** 2, out=best)
         return np.asarray(np.sqrt(best))
 
     def at(self, xy: Floats) -> Floats:
@@ -115,12 +122,12 @@ def _vegetation(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
         spots[close, 0], terrain._path[:, 0], terrain._path[:, 1]
     ) + rng.normal(0, 7, int(close.sum()))
     away = terrain.to_path(spots)
-    spots = spots[away > float(rng.uniform(1.3, 2.2))]
+    clear = away > float(rng.uniform(1.3, 2.2))
+    spots, away = spots[clear], away[clear]
     heights = terrain.at(spots)
-    for (x, y), z in zip(spots, heights, strict=True):
+    for (x, y), z, gap in zip(spots, heights, away, strict=True):
         which = int(rng.choice(len(kinds), p=weight))
-        near_path = float(np.abs(terrain.to_path(np.array([[x, y]]))[0])) < 3.5
-        model = kinds[which % 6 if near_path else which]
+        model = kinds[which % 6 if gap < 3.5 else which]
         wide = float(rng.uniform(0.6, 1.5))
         mesh.place(model, (float(x), float(y), float(z) - 0.1), yaw=float(rng.uniform(0, 6.3)),
                    scale=(wide, wide, float(rng.uniform(0.75, 1.2))),
