@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, JumpThreshold
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]
 from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo
 
@@ -56,23 +55,16 @@ class DepthNode(GuardedLifecycleNode):
     """
 
     def __init__(self, name: str = 'depth_node', **options: Any) -> None:
+        self._jump: Any = None
         super().__init__(name, **options)
+        self._empty()
         node_parameters.declare(self)
         self.guard = ParameterGuard(self, self._is_configured, self._apply)
         self.statistics = FrameStatistics()
-        self.engine: Engine | None = None
-        self.pipeline: Pipeline | None = None
-        self.outputs: Outputs | None = None
-        self.calibration: Calibration | None = None
-        self.rgb: RgbInput | None = None
-        self.worker: FrameWorker | None = None
-        self.image: WatchedSubscription | None = None
-        self.info: WatchedSubscription | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         period = self.get_parameter('diagnostics_period').value
         self._timer = self.create_timer(period, self._diagnose, clock=self._steady)
-        self._housekeeper: Any = None
         backwards = JumpThreshold(
             min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
         )
@@ -81,6 +73,18 @@ class DepthNode(GuardedLifecycleNode):
         )
         if self.get_parameter('autostart').value:
             self.autostart()
+
+    def _empty(self) -> None:
+        """Hold nothing, as before the node is configured."""
+        self.engine: Engine | None = None
+        self.pipeline: Pipeline | None = None
+        self.outputs: Outputs | None = None
+        self.calibration: Calibration | None = None
+        self.rgb: RgbInput | None = None
+        self.worker: FrameWorker | None = None
+        self.image: WatchedSubscription | None = None
+        self.info: WatchedSubscription | None = None
+        self._housekeeper: Any = None
 
     # transitions
 
@@ -166,7 +170,9 @@ class DepthNode(GuardedLifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker and free everything, from whatever state."""
-        self._jump.unregister()
+        if self._jump is not None:
+            self._jump.unregister()
+            self._jump = None
         self.deactivate()
         self.cleanup()
         super().destroy_node()

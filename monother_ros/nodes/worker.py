@@ -27,7 +27,7 @@ LOG_PERIOD = 5.0
 GAP = 2.0
 """Seconds without an image after which what the pipeline remembers is forgotten."""
 
-_CAUSES = ('truncated', 'encoding', 'empty', 'step', 'damaged', 'thermal picture')
+_CAUSES = ('truncated', 'step', 'empty', 'damaged', 'thermal picture', 'encoding')
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,7 @@ class DepthNodeParameters:
 
 
 def _check_value(name: str, value: Any, spec: ParameterSpec) -> None:
-    """Refuse a value outside of its specification; rclpy's own range check lets NaN pass."""
+    """Refuse a value outside of its specification, or a number that is not finite."""
     if spec.choices and value not in spec.choices:
         msg = f'{name} is {value!r}; use one of {", ".join(spec.choices)}'
         raise SettingsError(msg)
