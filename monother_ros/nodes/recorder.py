@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 
 from monother_ros.core.errors import BagError
 from monother_ros.ros.newbag import offered_qos
@@ -214,7 +215,12 @@ class Recorder(Node):
             stamp = info.get('received_timestamp') or time.time_ns()
             self._disk.put(topic, stamp, bytes(data))
 
-        self.create_subscription(cls, topic, received, profile, raw=True)
+        def received_plain(data: Any) -> None:
+            """Humble's rclpy does not tell when the middleware got a message."""
+            received(data, {})
+
+        callback = received if hasattr(Subscription, 'CallbackType') else received_plain
+        self.create_subscription(cls, topic, callback, profile, raw=True)
         self.get_logger().info(f'recording {topic}')
 
     def finish(self) -> RecordReport:

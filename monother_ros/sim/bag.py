@@ -142,6 +142,9 @@ class FrameMaker:
         # one frame late: /tf_static is the first message, and no sensor measures before t = 0
         time = (index + 1) / drive.config.rate
         records = []
+        if index == 0:
+            static = messages.static_transforms(rig, EPOCH_NS)
+            records.append(Record(EPOCH_NS, '/tf_static', static))
         if index == 0 or drive.segment(index - 1) != segment:
             config = drive.configs[segment]
             start = EPOCH_NS + round(max(time - 0.01, 0.0) * 1e9)
@@ -273,8 +276,6 @@ def write_drive(
     count = min(count, drive.frames)
     with new_bag(path, overwrite=overwrite) as writer:
         write = _open_topics(writer, drive)
-        rig = Simulator(drive.configs[0]).rig
-        write(Record(EPOCH_NS, '/tf_static', messages.static_transforms(rig, EPOCH_NS)))
         for done, records in enumerate(_rendered(drive, count), 1):
             for record in records:
                 write(record)

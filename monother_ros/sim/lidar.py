@@ -57,7 +57,9 @@ def scan(
     lidar, weather = rig.lidar, world.weather
     world_from_lidar = pose @ rig.base_from_lidar
     rays = lidar.directions()
-    turned = np.ascontiguousarray(rays @ world_from_lidar[:3, :3].astype(np.float32).T)
+    turn = world_from_lidar[:3, :3].astype(np.float32)
+    # without BLAS, whose threads only spin on such sizes
+    turned = np.ascontiguousarray(np.einsum('ij,kj->ik', rays, turn))
     hits = world.cast(world_from_lidar[:3, 3], turned, t)
     count = len(rays)
 

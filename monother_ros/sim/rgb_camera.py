@@ -79,6 +79,14 @@ def _color(values: tuple[float, float, float]) -> Floats:
     return np.asarray(values, np.float32)
 
 
+def _dot(vectors: Floats, other: Floats) -> Floats:
+    """Dot product of (..., 3) with (3,), without BLAS, whose threads only spin on such sizes."""
+    total = vectors[..., 0] * other[0]
+    total += vectors[..., 1] * other[1]
+    total += vectors[..., 2] * other[2]
+    return np.asarray(total, np.float32)
+
+
 def sky_radiance(world: World, direction: Floats) -> Floats:
     """
     Light that comes from the sky.
@@ -105,7 +113,7 @@ def sky_radiance(world: World, direction: Floats) -> Floats:
         cover = np.clip(noise * 0.45 + (weather.clouds - 0.45) * 2.4, 0, 1)[..., None]
         sky += (np.float32(0.85) - sky) * cover * np.float32(0.9)
     if weather.sunlight > 0.02:
-        towards = np.clip(direction @ _color(weather.sun), 0, 1)[..., None]
+        towards = np.clip(_dot(direction, _color(weather.sun)), 0, 1)[..., None]
         off = towards - np.float32(1)
         glare = np.float32(0.5) * np.exp(off * np.float32(24))
         glare += np.float32(6.0) * np.exp(off * np.float32(1500))
@@ -119,7 +127,7 @@ def _headlights(direction: Floats, distance: Floats) -> Floats:
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, np.array([0, 0, 1], np.float32))
     right /= max(float(np.linalg.norm(right)), 1e-6)
-    aside = direction @ right.astype(np.float32)
+    aside = _dot(direction, right.astype(np.float32))
     rise = direction[..., 2] + np.float32(0.07)
     upper = np.where(rise > 0, np.float32(0.05), np.float32(0.2))
     spot = np.exp(-((aside / np.float32(0.38)) ** 2) - (rise / upper) ** 2)
@@ -170,7 +178,7 @@ def irradiance(hits: Hits, world: World) -> Floats:
         open_sky = np.float32(0.62) + np.float32(0.38) * normal[..., 2]
         light = open_sky[..., None] * (weather.daylight * _color(AMBIENT_COLOR[time]))
         if weather.sunlight > 0:
-            facing = np.maximum(normal @ _color(weather.sun), 0) * sunlit
+            facing = np.maximum(_dot(normal, _color(weather.sun)), 0) * sunlit
             light += facing[..., None] * (weather.sunlight * _color(SUN_COLOR[time]))
     light += _lamps(world, point, normal)
     if _uses_headlights(world):
@@ -270,7 +278,7 @@ def _expose(radiance: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Lens, sensor, auto exposure and tone curve; changes its argument."""
     height, width = radiance.shape[:2]
     radiance *= _vignette(height, width)
-    luminance = radiance[::4, ::4] @ _color((0.25, 0.6, 0.15))
+    luminance = _dot(radiance[::4, ::4], _color((0.25, 0.6, 0.15)))
     metered = float(np.minimum(luminance, 1.2 * np.percentile(luminance, 90)).mean())
     gain = float(np.clip(TARGET_LEVEL / max(metered, 1e-6), *GAIN_RANGE))
     noise = rng.standard_normal(radiance.shape, np.float32)
