@@ -115,7 +115,7 @@ class ColorSampler:
         self._turned = [np.ascontiguousarray(turned[..., i]) for i in range(3)]
         self._shift = [float(v) for v in extrinsics[:3, 3]]
         # beyond the image corners a distortion polynomial may fold back into the image
-        border = rgb.scaled(max(2, rgb.width // 8), max(2, rgb.height // 8)).rays()
+        border = rgb.scaled(max(48, rgb.width // 8), max(48, rgb.height // 8)).rays()
         self._radius = 1.1 * float(np.nanmax((border**2).sum(-1)))
         self._outside = np.full(rays.shape[:2], _OUTSIDE, np.float32)
 
@@ -141,7 +141,12 @@ class ColorSampler:
         camera = self._rgb if sx == sy == 1 else self._rgb.scaled(image.shape[1], image.shape[0])
         u = u * np.float32(camera.fx) + np.float32(camera.cx)
         v = v * np.float32(camera.fy) + np.float32(camera.cy)
-        cv2.copyTo(self._outside, cv2.bitwise_not(seen), u)
+        for pixel, size in ((u, camera.width), (v, camera.height)):
+            cv2.bitwise_and(seen, cv2.inRange(pixel, -0.5, size - 0.5), dst=seen)
+            np.clip(pixel, np.float32(0), np.float32(size - 1), out=pixel)
+        unseen = cv2.bitwise_not(seen)
+        cv2.copyTo(self._outside, unseen, u)
+        cv2.copyTo(self._outside, unseen, v)
         return np.asarray(
             cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8
         )
