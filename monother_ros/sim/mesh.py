@@ -107,7 +107,7 @@ def prism(profile: Floats, length: float) -> Shape:
     sides = np.concatenate([np.stack([i, j, j + n], 1), np.stack([i, j + n, i + n], 1)])
     k = np.arange(1, n - 1)
     cap = np.stack([np.zeros_like(k), k, k + 1], 1)
-    return Shape(flat, np.concatenate([sides, cap, cap[:, ::-1] + n]))
+    return Shape(flat, np.concatenate([sides, cap[:, ::-1], cap + n]))
 
 
 def tube(points: Floats, radii: Floats, sides: int = 8) -> Shape:
