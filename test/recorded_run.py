@@ -38,11 +38,13 @@ class Drive:
     prefix: str = ''
     delay: int = 20_000_000
     passes: int = 1
+    jitter: int = 0
     extra: dict = field(default_factory=dict)
 
 
-def stamp_of(k):
-    return START + k * STEP
+def stamp_of(k, jitter=0):
+    """Stamp of frame k; a camera whose clock is uneven by up to jitter ns."""
+    return START + k * STEP + int(jitter * np.sin(k * k))
 
 
 def truth_of(k):
@@ -112,12 +114,18 @@ def transform(parent, child, xyz, quaternion):
     return T['geometry_msgs/msg/TransformStamped'](header(START, parent), child, both)
 
 
+ENGINE = {'engine': 'onnxruntime', 'bundle': 'lite', 'revision': 'r1'}
+
+
 def diagnostics(stamp, values, level=0, message='running'):
-    pairs = [T['diagnostic_msgs/msg/KeyValue'](k, str(v)) for k, v in values.items()]
-    status = T['diagnostic_msgs/msg/DiagnosticStatus'](
-        level, 'depth_node: depth', message, '', pairs
-    )
-    return T['diagnostic_msgs/msg/DiagnosticArray'](header(stamp, ''), [status])
+    """As ros/diagnostics.py packs it: a status for each part of the node."""
+    parts = []
+    for part, content, severity in (('depth', values, level), ('engine', ENGINE, 0)):
+        pairs = [T['diagnostic_msgs/msg/KeyValue'](k, str(v)) for k, v in content.items()]
+        name = f'depth_node: {part}'
+        status = T['diagnostic_msgs/msg/DiagnosticStatus'](severity, name, message, '', pairs)
+        parts.append(status)
+    return T['diagnostic_msgs/msg/DiagnosticArray'](header(stamp, ''), parts)
 
 
 class _Bag:
@@ -156,7 +164,7 @@ def write_input(path, drive):
             ]
             bag.add('/tf_static', T['tf2_msgs/msg/TFMessage'](turns), START)
         for k in range(drive.frames):
-            stamp = stamp_of(k)
+            stamp = stamp_of(k, drive.jitter)
             if drive.conditions and k in (0, drive.frames // 2):
                 text = json.dumps(CONDITIONS[k > 0])
                 bag.add('/simulation/condition', T['std_msgs/msg/String'](text), stamp)
@@ -193,7 +201,7 @@ def write_output(path, drive):
 
 
 def _write_frame(bag, drive, k, shift):
-    stamp = stamp_of(k) + drive.restamp
+    stamp = stamp_of(k, drive.jitter) + drive.restamp
     log = stamp + shift + drive.delay + (k % 3) * 5_000_000
     depth, confidence = prediction_of(k, drive.frames, drive.conditions)
     prefix = drive.prefix
@@ -209,13 +217,9 @@ def _write_frame(bag, drive, k, shift):
         bag.add(prefix + '/points', points, log + 2_000_000)
     if 'diagnostics' in drive.outputs and k % 10 == 9:
         values = {
-            'engine': 'onnxruntime',
-            'bundle': 'lite',
-            'revision': 'r1',
-            'total p50 [ms]': 9.5 + k / 10,
-            'total p95 [ms]': 14.0,
-            'total p99 [ms]': 19.0,
-            'dropped: replaced': k // 10,
+            'engine p50/p95/p99 [ms]': '6.10 / 7.20 / 8.30',
+            'receive to publish p50/p95/p99 [ms]': f'{9.5 + k / 10:.2f} / 14.00 / 19.00',
+            'dropped: replaced by a newer image': k // 10,
             **drive.extra,
         }
         bag.add('/diagnostics', diagnostics(stamp, values), log + 3_000_000)

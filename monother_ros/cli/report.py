@@ -38,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='depths in metres that count as in range (default: 0.5 80)',
     )
     parser.add_argument(
+        '--moments',
+        type=int,
+        default=6,
+        metavar='N',
+        help='moments of the drive to show, but at least one of each condition (default: 6)',
+    )
+    parser.add_argument(
         '--remap',
         nargs='+',
         default=[],
@@ -67,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             title=arguments.title,
             topics=_topics(arguments.remap),
             limits=(low, high),
+            moments=arguments.moments,
             progress=_progress(),
         )
     except OSError as err:

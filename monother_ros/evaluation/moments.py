@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monother_ros.core.camera import Intrinsics
     from monother_ros.evaluation.recording import Recording
     from monother_ros.evaluation.summary import FrameFigures, Run
 
@@ -154,7 +156,9 @@ def load(
     moment.rgb = read(given, 'rgb', rgb_array)
     moment.depth = read(recorded, 'depth', lambda m: metres(message_to_array(m)))
     moment.confidence = read(recorded, 'confidence', message_to_array)
-    truth = read(given, 'truth', lambda m: metres(message_to_array(m)))
+    truth = None
+    if run.match.certain:
+        truth = read(given, 'truth', lambda m: metres(message_to_array(m)))
     if moment.depth is not None and truth is not None:
         truth = fit(truth, moment.depth.shape)
         moment.truth = np.where(valid_mask(truth), truth, np.nan).astype(np.float32)
@@ -189,13 +193,13 @@ def _load_clouds(
             moment.points = moved(values[:, :3], turn)
             moment.colour = values[:, 3] if len(wanted) == 4 else None
     elif moment.depth is not None and intrinsics is not None:
-        rays = intrinsics.scaled(moment.depth.shape[1], moment.depth.shape[0]).rays()
+        rays = _rays(intrinsics.scaled(moment.depth.shape[1], moment.depth.shape[0]))
         points, known = unprojected(moment.depth, rays)
         moment.points = moved(points, turn)
         if moment.confidence is not None and moment.confidence.shape == moment.depth.shape:
             moment.colour = moment.confidence[known]
     if moment.truth is not None and intrinsics is not None:
-        rays = intrinsics.scaled(moment.truth.shape[1], moment.truth.shape[0]).rays()
+        rays = _rays(intrinsics.scaled(moment.truth.shape[1], moment.truth.shape[0]))
         points, _ = unprojected(moment.truth, rays)
         moment.reference, moment.reference_name = moved(points, turn), 'truth'
     elif to_base is not None:
@@ -203,6 +207,12 @@ def _load_clouds(
         lidar = None if scan is None else transforms.to_base(str(scan.header.frame_id))
         if lidar is not None:
             moment.reference, moment.reference_name = moved(cloud_xyz(scan), lidar), 'LiDAR'
+
+
+@functools.lru_cache(maxsize=2)
+def _rays(intrinsics: Intrinsics) -> NDArray[np.float32]:
+    """Rays of a camera; the moments of a report share one."""
+    return intrinsics.rays()
 
 
 def unprojected(

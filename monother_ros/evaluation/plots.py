@@ -126,6 +126,9 @@ def _limits(axes: Axes, series: Sequence[Series], zero: bool) -> None:
 
 def _spans(axes: Axes, spans: Sequence[tuple[float, float, str]]) -> None:
     """Shade every other condition and write its name along the top."""
+    if spans and spans[-1][1] > spans[0][0]:
+        margin = 0.01 * (spans[-1][1] - spans[0][0])
+        axes.set_xlim(spans[0][0] - margin, spans[-1][1] + margin)
     if len(spans) < 2:
         return
     whole = max(spans[-1][1] - spans[0][0], 1e-6)
@@ -136,10 +139,11 @@ def _spans(axes: Axes, spans: Sequence[tuple[float, float, str]]) -> None:
             axes.axvline(start, color='#c3c9d4', lw=0.8)
         room = int((end - start) / whole * 88)
         lines = _wrapped(name, room)
-        axes.text(
+        text = axes.text(
             (start + end) / 2, 0.98, lines, transform=axes.get_xaxis_transform(), va='top',
             ha='center', fontsize=8, color=FAINT,
         )  # fmt: skip
+        text.set_in_layout(False)
 
 
 def _wrapped(name: str, room: int) -> str:

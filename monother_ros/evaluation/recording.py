@@ -49,6 +49,10 @@ WINDOW = 64
 """Messages that wait for a partner of the same stamp before they are given up."""
 
 
+RESTAMP_SLOP = 50_000
+"""Rounding in ns of stamps that a player has renewed."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """
@@ -346,38 +350,54 @@ def read_segments(recording: Recording) -> list[Segment]:
     return segments or [Segment(0, 'whole drive')]
 
 
-def match_stamps(out: list[int], given: list[int]) -> tuple[dict[int, int], int]:
+@dataclass(frozen=True)
+class Match:
+    """
+    Which output frame belongs to which input frame.
+
+    :param pairs: output stamp → input stamp in ns.
+    :param offset: output - input in ns; 0 where the stamps were kept.
+    :param certain: no other offset fits as well.
+    """
+
+    pairs: dict[int, int]
+    offset: int = 0
+    certain: bool = True
+
+
+def match_stamps(out: list[int], given: list[int]) -> Match:
     """
     Pair output stamps with input stamps.
 
     Equal stamps are pairs. Where hardly any are equal, the player has stamped the frames anew:
-    then the constant offset that pairs most frames is searched.
+    then the constant offset that pairs most frames is searched. An evenly stamped input fits at
+    several offsets; the match is then not certain.
 
     :param out: output stamps in ns.
     :param given: input stamps in ns.
-    :returns: output stamp → input stamp, and the offset out - given in ns (0 for equal stamps).
     """
     known = set(given)
     equal = {s: s for s in out if s in known}
-    if len(equal) * 2 >= len(set(out)) or len(given) < 2 or not out:
-        return equal, 0
+    if len(equal) * 2 >= len(set(out)) or not out:
+        return Match(equal)
     ordered = np.array(sorted(known), np.int64)
     wanted = np.array(sorted(set(out)), np.int64)
-    slop = int(np.median(np.diff(ordered)) // 4)
-    best, offset = _pairs(wanted, ordered, slop), 0
-    for candidate in {int(wanted[0] - s) for s in ordered[:600]}:
-        pairs = _pairs(wanted - candidate, ordered, slop)
-        if len(pairs) > len(best):
-            best, offset = pairs, candidate
-    if len(best) <= len(equal):
-        return equal, 0
-    return {s + offset: t for s, t in best.items()}, offset
+    fits = []
+    for candidate in wanted[0] - ordered[:600]:
+        pairs = _pairs(wanted - candidate, ordered)
+        fits.append((len(pairs), int(candidate), pairs))
+    fits.sort(key=lambda fit: -fit[0])
+    count, offset, best = fits[0]
+    if count <= max(len(equal), 0.5 * len(wanted)) or count < 3:
+        return Match(equal)
+    certain = len(fits) < 2 or fits[1][0] < 0.8 * count
+    return Match({s + offset: t for s, t in best.items()}, offset, certain)
 
 
-def _pairs(wanted: NDArray[np.int64], ordered: NDArray[np.int64], slop: int) -> dict[int, int]:
-    """Nearest of the ordered stamps for each wanted one, at most slop away."""
-    place = np.clip(np.searchsorted(ordered, wanted), 1, len(ordered) - 1)
-    before, after = ordered[place - 1], ordered[place]
+def _pairs(wanted: NDArray[np.int64], ordered: NDArray[np.int64]) -> dict[int, int]:
+    """Nearest of the ordered stamps for each wanted one, at most RESTAMP_SLOP away."""
+    place = np.clip(np.searchsorted(ordered, wanted), 1, max(len(ordered) - 1, 1))
+    before, after = ordered[place - 1], ordered[np.minimum(place, len(ordered) - 1)]
     nearest = np.where(wanted - before <= after - wanted, before, after)
-    near = np.abs(nearest - wanted) <= slop
+    near = np.abs(nearest - wanted) <= RESTAMP_SLOP
     return dict(zip(wanted[near].tolist(), nearest[near].tolist(), strict=True))

@@ -76,6 +76,7 @@ def build(
     title: str = 'Recorded run',
     topics: Mapping[str, str] | None = None,
     limits: tuple[float, float] = (0.5, 80.0),
+    moments: int = 6,
     progress: Callable[[float], None] | None = None,
 ) -> Report:
     """
@@ -87,6 +88,7 @@ def build(
     :param title: heading of the page.
     :param topics: role → topic, where a bag names its topics differently.
     :param limits: depths in metres that count as in range.
+    :param moments: number of moments that are shown, but at least one of each condition.
     :param progress: called with the share that is done.
     :returns: the page's path and the figures.
     :raises BagError: a bag cannot be read, or holds no depth or no thermal image.
@@ -102,7 +104,7 @@ def build(
     ):
         run = measure(recorded, given, limits, lambda share: say(0.6 * share))
         transforms = Transforms(given)
-        shown = [load(f, run, recorded, given, transforms) for f in choose(run)]
+        shown = [load(f, run, recorded, given, transforms) for f in choose(run, moments)]
         heroes = [load(f, run, recorded, given, transforms) for f in best(run)]
         say(0.7)
         numbers = figures_of(run, recorded, given)
@@ -117,7 +119,7 @@ def build(
         numbers['hero'] = {
             'picture': 'hero.png',
             'chosen': 'lowest AbsRel among the richer half of each condition'
-            if run.has_truth
+            if numbers['overall']['compared']
             else 'frame of middle structure of each condition',
             'moments': [_moment_figures(m, []) for m in heroes],
         }
@@ -268,7 +270,7 @@ def _charts(run: Run, numbers: dict[str, Any]) -> list[Picture]:
             plots.time_plot(lines, 'milliseconds', spans, events),
         )
     )
-    if run.has_truth:
+    if numbers['overall']['compared']:
         accuracy = [
             plots.Series(
                 segment.label,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from monother_ros.evaluation.recording import Recording
     from monother_ros.evaluation.summary import FrameFigures, Run
 
+WHOLE = ('receive to publish',)
+"""Stages of the depth node that are drawn over time."""
+
 SECOND = 10**9
 """Nanoseconds."""
 
@@ -47,9 +50,11 @@ def figures_of(run: Run, recorded: Recording, given: Recording) -> dict[str, Any
         'drops': status.drops,
         'node': {
             'engine': status.get('engine'),
-            'bundle': status.get('bundle', 'model'),
+            'bundle': status.get('bundle'),
             'revision': status.get('revision'),
-            'scale': status.get('scale'),
+            'description': status.get('description'),
+            'reason': status.get('reason'),
+            'transport': status.get('transport'),
             'warnings': status.messages,
         },
         'has_truth': run.has_truth,
@@ -60,9 +65,9 @@ def figures_of(run: Run, recorded: Recording, given: Recording) -> dict[str, Any
             for e in run.shutter
         ],
         'stamps': {
-            'equal': frames['matched'] if not run.offset else 0,
+            'equal': frames['matched'] if not run.match.offset else 0,
             'unknown': frames['out'] - frames['repeated'] - frames['matched'],
-            'offset_s': run.offset / SECOND,
+            'offset_s': run.match.offset / SECOND,
         },
         'series': _series(run, given),
     }
@@ -80,8 +85,9 @@ def frame_counts(run: Run, recorded: Recording, given: Recording) -> dict[str, A
     :param run: measured run.
     :param recorded: what the node published; :param given: what it was fed with.
     """
+    pairs = run.match.pairs
     stamps_in = sorted({e.stamp for e in given.entries['thermal']})
-    answered = {run.mapping[e.stamp] for e in recorded.entries['depth'] if e.stamp in run.mapping}
+    answered = {pairs[e.stamp] for e in recorded.entries['depth'] if e.stamp in pairs}
     first, last = (min(answered), max(answered)) if answered else (math.inf, -math.inf)
     missing = [s for s in stamps_in if s not in answered]
     before = sum(s < first for s in missing)
@@ -162,8 +168,9 @@ def _series(run: Run, given: Recording) -> dict[str, Any]:
     received = np.array([f.received for f in run.frames], np.float64)
     shift = np.median([f.time - f.received / SECOND for f in run.frames])
     latency: dict[str, list[list[float]]] = {}
-    names = [n for n in run.status.latency if n in ('total', 'whole', 'all', 'pipeline')]
-    for stage in names or list(run.status.latency)[-1:]:
+    for stage in run.status.latency:
+        if stage not in WHOLE:
+            continue
         for percentile in ('p50', 'p95'):
             key = f'{stage} {percentile}'
             pairs = [
@@ -172,7 +179,7 @@ def _series(run: Run, given: Recording) -> dict[str, Any]:
                 if key in values
             ]
             if pairs:
-                latency[f'node, {key}'] = pairs
+                latency[key] = pairs
     return {
         'rate_in': _binned((stamps - run.origin) / SECOND),
         'rate_out': _binned(received / SECOND + shift),
@@ -200,7 +207,7 @@ def _notes(run: Run, figures: dict[str, Any], recorded: Recording) -> list[str]:
     notes = []
     if not run.has_truth:
         notes.append('No ground truth in this bag: only plausibility is checked.')
-    elif not figures['overall']['compared']:
+    elif not figures['overall']['compared'] and run.match.certain:
         notes.append('No depth image has the stamp of a ground truth: nothing was compared.')
     for role, lack in (
         ('confidence', 'there is no confidence map and no sparsification'),
@@ -210,11 +217,15 @@ def _notes(run: Run, figures: dict[str, Any], recorded: Recording) -> list[str]:
         if not recorded.has(role):
             notes.append(f'Nothing was recorded on {OUTPUT_ROLES[role][0]}: {lack}.')
     frames = figures['frames']
-    if run.offset:
-        seconds = run.offset / SECOND
+    if run.match.offset:
+        seconds = run.match.offset / SECOND
         notes.append(
             f'The player stamped the frames anew, {seconds:+.3f} s from the bag; they are matched '
             'by that offset.'
+            if run.match.certain
+            else 'The player stamped the frames anew, and the input is so even that it cannot be '
+            'told which frame is which: nothing is compared with a truth, and conditions are '
+            'approximate. Play with the recorded stamps.'
         )
     if figures['stamps']['unknown']:
         count = figures['stamps']['unknown']

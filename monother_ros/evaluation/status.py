@@ -33,19 +33,15 @@ class NodeStatus:
     series: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     messages: dict[str, int] = field(default_factory=dict)
 
-    def get(self, *names: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """
-        Value of the first key that contains a name.
+        Value of a key, whichever part of the node said it.
 
-        :param names: parts of keys in lower case, the preferred one first.
+        :param name: key in lower case, such as 'engine'.
         """
-        for name in names:
-            for key, value in self.values.items():
-                if key.lower() == name:
-                    return value
-            for key, value in self.values.items():
-                if name in key.lower():
-                    return value
+        for key, value in self.values.items():
+            if key.lower().rsplit(': ', 1)[-1] == name:
+                return value
         return None
 
 
@@ -53,8 +49,8 @@ def read_status(messages: Iterable[tuple[int, Any]]) -> NodeStatus:
     """
     Read the diagnostics of a run.
 
-    Keys are those of the depth node ('engine p95 [ms]', 'dropped: replaced', …), but any key that
-    names a percentile or a drop is understood.
+    Keys are those of the depth node ('engine p50/p95/p99 [ms]', 'dropped: …'); a key for each
+    percentile is understood, too.
 
     :param messages: receive time in ns and diagnostic_msgs/DiagnosticArray.
     """
@@ -88,24 +84,18 @@ def _take(status: NodeStatus, numbers: dict[str, float], key: str, value: str) -
         return
     lower = key.lower()
     numbers[key] = found[0]
-    scale = 1.0 if '[ms]' in lower or ' ms' in f' {value}' else 1000.0 if '[s]' in lower else 1.0
-    named = re.search(r'\bp(50|95|99)\b', lower)
+    named = re.findall(r'\bp(?:50|95|99)\b', lower)
     if named:
         stage = _stage(key)
-        status.latency.setdefault(stage, {})[f'p{named[1]}'] = found[0] * scale
-        numbers[f'{stage} p{named[1]}'] = found[0] * scale
-    elif re.search(r'latency|\[ms\]', lower) and len(found) >= 3:
-        stage = _stage(key)
-        named_values = dict(zip(('p50', 'p95', 'p99'), found, strict=False))
-        status.latency[stage] = {p: v * scale for p, v in named_values.items()}
-        numbers.update({f'{stage} {p}': v * scale for p, v in named_values.items()})
+        values = dict(zip(named, found, strict=False))
+        status.latency.setdefault(stage, {}).update(values)
+        numbers.update({f'{stage} {p}': v for p, v in values.items()})
     elif 'drop' in lower:
-        reason = re.sub(r'(?i)\b(frames?|images?|drop(ped|s)?)\b', '', key)
-        reason = re.sub(r'\[.*?\]', '', reason).strip(' :,-_/()') or 'dropped'
+        reason = re.sub(r'(?i)^.*?drop(ped|s)?\W*', '', key) or 'any reason'
         status.drops[reason] = int(found[0])
 
 
 def _stage(key: str) -> str:
-    """Name of a stage in a key such as 'latency engine p95 [ms]'."""
-    name = re.sub(r'(?i)\b(latency|latencies|p50|p95|p99|time|of)\b|\[.*?\]|/', ' ', key)
+    """Name of a stage in a key such as 'engine p50/p95/p99 [ms]'."""
+    name = re.sub(r'(?i)\b(latency|p50|p95|p99)\b|\[.*?\]|/', ' ', key)
     return re.sub(r'\s+', ' ', name).strip(' :,-_') or 'total'

@@ -16,6 +16,7 @@ from monother_ros.core.shutter import ShutterDetector, ShutterState
 from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, valid_mask
 from monother_ros.evaluation.recording import (
     Cursor,
+    Match,
     Recording,
     Segment,
     match_stamps,
@@ -96,8 +97,7 @@ class Run:
     samples: dict[int, Sample]
     status: NodeStatus
     shutter: list[ShutterEvent]
-    mapping: dict[int, int]
-    offset: int
+    match: Match
     origin: int
     has_truth: bool
     segment_of: Callable[[int], int]
@@ -140,17 +140,25 @@ def measure(
     origin = thermal[0].stamp
     segments = read_segments(given)
     segment_of = _segment_finder(given, segments)
-    mapping, offset = match_stamps(
-        [e.stamp for e in recorded.entries['depth']], [e.stamp for e in thermal]
-    )
+    match = match_stamps([e.stamp for e in recorded.entries['depth']], [e.stamp for e in thermal])
     run = Run(
-        segments, [], {}, read_status((e.log, m) for e, m in recorded.messages('diagnostics')), [],
-        mapping, offset, origin, given.has('truth'), segment_of, [], [], '',
-    )  # fmt: skip
+        segments=segments,
+        frames=[],
+        samples={},
+        status=read_status((e.log, m) for e, m in recorded.messages('diagnostics')),
+        shutter=[],
+        match=match,
+        origin=origin,
+        has_truth=given.has('truth'),
+        segment_of=segment_of,
+        notes=[],
+        delays=[],
+        delay_kind='',
+    )
     _measure_frames(run, recorded, given, limits, progress)
     run.frames.sort(key=lambda f: f.received)
     run.shutter = find_shutter(given, origin, run.notes)
-    run.delays, run.delay_kind = _delays(recorded, origin, mapping)
+    run.delays, run.delay_kind = _delays(recorded, origin, match)
     return run
 
 
@@ -193,7 +201,7 @@ def _measure_frames(
         except MonotherError:
             unreadable += 1
             continue
-        stamp = run.mapping.get(entry.stamp, entry.stamp - run.offset)
+        stamp = run.match.pairs.get(entry.stamp, entry.stamp - run.match.offset)
         frame = _plausibility(depth, limits)
         frame.stamp, frame.published = stamp, entry.stamp
         frame.time = (stamp - run.origin) / 1e9
@@ -208,7 +216,7 @@ def _measure_frames(
         if confidence is not None:
             finite = confidence[np.isfinite(confidence)]
             frame.confidence = float(finite.mean()) if finite.size else math.nan
-        raw = cursor.get(stamp).get('truth') if run.has_truth else None
+        raw = cursor.get(stamp).get('truth') if run.has_truth and run.match.certain else None
         if raw is not None:
             truth = fit(metres(message_to_array(given.decode(raw))), depth.shape)
             _compare(frame, depth, truth)
@@ -324,7 +332,7 @@ def find_shutter(given: Recording, origin: int, notes: list[str]) -> list[Shutte
 
 
 def _delays(
-    recorded: Recording, origin: int, mapping: dict[int, int]
+    recorded: Recording, origin: int, match: Match
 ) -> tuple[list[tuple[float, float]], str]:
     """
     Delay of every depth image in ms over the time of the drive in s.
@@ -334,7 +342,7 @@ def _delays(
     """
     entries = recorded.entries['depth']
     lag = np.array([e.log - e.stamp for e in entries], np.float64) / 1e6
-    times = [(mapping.get(e.stamp, e.stamp) - origin) / 1e9 for e in entries]
+    times = [(match.pairs.get(e.stamp, e.stamp - match.offset) - origin) / 1e9 for e in entries]
     if 0 <= np.median(lag) < 10_000:
         kind = 'stamp'
     else:

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the verb report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recorded_run import Drive, write_pair
+
+from monother_ros.cli.main import main
+from monother_ros.cli.report import table
+
+
+def run(*words):
+    return main(['report', *map(str, words), '--moments', '1'])
+
+
+def test_table_and_the_page_as_the_last_line(tmp_path, capsys):
+    drive = Drive(frames=12, outputs=('depth', 'confidence', 'diagnostics'), inputs=('thermal',))
+    recorded, given = write_pair(tmp_path, drive)
+    assert run(recorded, '--input', given, '-o', tmp_path / 'out', '--title', 'Twelve frames') == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert Path(last) == tmp_path / 'out' / 'index.html'
+    assert '<h1>Twelve frames</h1>' in Path(last).read_text()
+    text = '\n'.join(lines)
+    assert 'frames   12 in, 9 out, 1 lost' in text
+    assert 'AbsRel 0.100' in text
+    assert 'AbsRel 0.200' in text
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--range', '5', '2'], 'the first must be'),
+        (['--remap', 'thermal:=x'], 'not of the form /topic:=/name'),
+        (['--remap', '/x:=/thermal/image_raw'], "has no topic '/x' for thermal"),
+    ],
+)
+def test_wrong_arguments_are_said_without_a_traceback(tmp_path, capsys, words, message):
+    recorded, given = write_pair(tmp_path, Drive(frames=3))
+    assert run(recorded, '--input', given, '-o', tmp_path / 'out', *words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('monother report: ')
+    assert message in error
+    assert 'Traceback' not in error
+
+
+def test_missing_bag_and_unwritable_folder(tmp_path, capsys):
+    assert run(tmp_path / 'none', '--input', tmp_path, '-o', tmp_path / 'out') == 1
+    assert 'does not exist' in capsys.readouterr().err
+    drive = Drive(frames=4, outputs=('depth',), inputs=('thermal',), conditions=False)
+    recorded, given = write_pair(tmp_path, drive)
+    (tmp_path / 'file').write_text('in the way')
+    assert run(recorded, '--input', given, '-o', tmp_path / 'file') == 1
+    assert 'cannot be written' in capsys.readouterr().err
+
+
+def test_topics_of_another_name(tmp_path, capsys):
+    drive = Drive(frames=4, prefix='/boson', outputs=('depth',), conditions=False, truth=False)
+    recorded, given = write_pair(tmp_path, drive)
+    words = ('/boson/thermal/image_raw:=/thermal/image_raw', '/x/info:=/other/name')
+    assert run(recorded, '--input', given, '-o', tmp_path / 'out', '--remap', *words) == 0
+    assert 'frames   4 in, 2 out' in capsys.readouterr().out
+
+
+def test_table_without_latencies_or_truth():
+    part = {'metrics': {}, 'finite': 0.9, 'in_range': 1.0, 'change': None, 'frames': 3}
+    lines = table(
+        {
+            'frames': {'in': 3, 'out': 3, 'lost': 0, 'shutter': 0, 'before_first': 0},
+            'rate': {'in_hz': None, 'out_hz': 9.5},
+            'latency_ms': {'node': {}, 'recorder': {'kind': 'relative', 'p50': 1.0}},
+            'drops': {},
+            'conditions': [{'condition': 'whole drive', **part}],
+            'overall': part,
+            'notes': ['No ground truth in this bag: only plausibility is checked.'],
+        }
+    )
+    assert lines[1] == 'rate     9.50 Hz of - Hz'
+    assert 'finite 0.900' in lines[-2]
+    assert lines[-1].startswith('note: No ground truth')
