@@ -8,4 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 make_environment sim report
+# real frames beside the checkout, where there are any, go through the same nodes
+for frames in ../shared/data/thermal_sequence ../shared/data/thermal_rgb_pair; do
+    if [ -d "$frames" ]; then set -- "$@" --also "$frames"; fi
+done
 exec monother demo "$@"

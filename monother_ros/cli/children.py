@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 import sys
@@ -127,8 +126,3 @@ class Child:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         self.wait(timeout)
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of any child that has ended, in MiB."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

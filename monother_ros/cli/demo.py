@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monother_ros.cli.children import Child, ChildError, peak_memory_mb
+from monother_ros.cli.children import Child, ChildError
 from monother_ros.core.errors import BagError
 from monother_ros.ros.bags import BagReader
-from monother_ros.ros.frames import frame_files, frames_to_bag
+from monother_ros.ros.frames import drive_files, frames_to_bag
+from monother_ros.ros.static_tf import StaticTransforms
 from monother_ros.ros.transport import use_profile
 
 OUTPUTS = (
@@ -54,7 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--scene', default='street', help='simulated scene (default street)')
     add('--seed', type=int, default=7, help='seed of the simulated world')
     add('--seconds', type=float, default=45.0, help='length of the simulated drive')
-    add('--rate', type=float, default=10.0, help='frames per second, simulated or from a folder')
+    add('--rate', type=float, default=10.0, help='frames per second of the simulated cameras')
+    add('--frame-rate', type=float, default=30.0, help='frames per second of folders of frames')
+    add(
+        '--also',
+        action='append',
+        default=[],
+        metavar='BAG',
+        help='another bag or folder of frames, with a report of its own (may be repeated)',
+    )
     add(
         '--drive',
         default='day/clear,night/clear,day/fog',
@@ -121,6 +130,32 @@ def _simulate(arguments: argparse.Namespace, out: Path) -> Path:
     return bag
 
 
+def rgb_pose(drive: Drive) -> list[float] | None:
+    """
+    Pose of the thermal camera in the RGB camera, from the bag's own /tf_static.
+
+    The pip wheels of ROS have no tf2_msgs, so the depth node cannot listen to that topic there.
+
+    :returns: the 16 numbers of T_rgb_thermal, row by row, metres; None where the bag lacks it.
+    """
+    names = {new: old for old, new in drive.remap.items()}
+    cameras = [names.get(t, t) for t in ('/rgb/image_raw', '/thermal/image_raw')]
+    frames: dict[str, str] = {}
+    tree = StaticTransforms()
+    with BagReader(drive.bag) as bag:
+        there = {t.name for t in bag.topics if t.count}
+        if not {'/tf_static', *cameras} <= there:
+            return None
+        for _, message, _ in bag.read(['/tf_static']):
+            tree.add(message)
+        for topic, message, _ in bag.read(cameras):
+            frames.setdefault(topic, message.header.frame_id)
+            if len(frames) == len(cameras):
+                break
+    pose = tree.lookup(*(frames[camera] for camera in cameras))
+    return None if pose is None else [float(v) for v in pose.ravel()]
+
+
 def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     """
     Play a bag through the depth node and record what it publishes.
@@ -140,6 +175,9 @@ def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     use_profile(environment)
     recorded, logs = out / 'recorded', out / 'logs'
     node = ['monother_ros.nodes.depth_node', '--ros-args', '-p', f'model:={model}']
+    pose = rgb_pose(drive)
+    if pose is not None:
+        node += ['-p', f'rgb_extrinsics:={pose}']
     record: list[str | Path] = [
         MAIN,
         'record',
@@ -181,6 +219,16 @@ def _report(recorded: Path, drive: Drive, out: Path, title: str) -> None:
         raise ChildError(msg)
 
 
+def _drive(source: str, out: Path, arguments: argparse.Namespace) -> Drive:
+    """Bag of a source that the user names; a folder of frames is wrapped into one."""
+    path = Path(source)
+    if path.is_dir() and not any(path.glob('*.mcap')) and not any(path.glob('*.db3')):
+        thermal, rgb = drive_files(path)
+        frames_to_bag(thermal, out / 'input', rate=arguments.frame_rate, rgb=rgb)
+        return Drive(out / 'input')
+    return choose_topics(path, arguments.thermal)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """
     Run the demo.
@@ -192,23 +240,20 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.output).absolute()
     out.mkdir(parents=True, exist_ok=True)
     if arguments.source is None:
+        print(f'simulating {arguments.seconds:g} s of {arguments.scene}: {arguments.drive}')
         title = f'Simulated drive: {arguments.scene}, seed {arguments.seed}'
-        print(f'1/3 simulating {arguments.seconds:g} s: {arguments.scene}, {arguments.drive}')
-        drive = Drive(_simulate(arguments, out))
+        main = Drive(_simulate(arguments, out))
     else:
-        source = Path(arguments.source)
-        title = f'Replay of {source.name}'
-        print(f'1/3 reading {source}')
-        if source.is_dir() and not any(source.glob('*.mcap')) and not any(source.glob('*.db3')):
-            bag = out / 'input'
-            frames_to_bag(frame_files(source), bag, rate=arguments.rate)
-            drive = Drive(bag)
-        else:
-            drive = choose_topics(source, arguments.thermal)
-    print('2/3 playing it through the depth node', flush=True)
-    recorded = run_nodes(drive, out, arguments.model)
-    print('3/3 writing the report', flush=True)
-    seconds = time.monotonic() - began
-    print(f'so far {seconds:.0f} s, largest process {peak_memory_mb():.0f} MB', flush=True)
-    _report(recorded, drive, out, title)
+        title = f'Replay of {Path(arguments.source).name}'
+        main = _drive(arguments.source, out, arguments)
+    for source in arguments.also:
+        name = Path(source).stem
+        print(f'\nplaying {name} through the depth node', flush=True)
+        folder = out / name
+        drive = _drive(source, folder, arguments)
+        _report(run_nodes(drive, folder, arguments.model), drive, folder, f'Replay of {name}')
+    print(f'\nplaying {main.bag.name} through the depth node', flush=True)
+    recorded = run_nodes(main, out, arguments.model)
+    print(f'{time.monotonic() - began:.0f} s so far; writing the report', flush=True)
+    _report(recorded, main, out, title)
     return 0

@@ -38,6 +38,26 @@ def frame_files(folder: str | Path) -> list[Path]:
     return sorted(files, key=lambda f: ([int(n) for n in re.findall(r'\d+', f.stem)], f.name))
 
 
+def drive_files(folder: str | Path) -> tuple[list[Path], list[Path] | None]:
+    """
+    Thermal frames of a folder, and the RGB frames of the same instants where it has pairs.
+
+    Pairs are named NAME_thr.png and NAME_rgb.png; any other folder is taken as thermal frames.
+
+    :returns: thermal files, and as many RGB files or None.
+    :raises BagError: the folder holds no image, or an RGB frame is missing.
+    """
+    files = frame_files(folder)
+    thermal = [f for f in files if f.stem.endswith('_thr')]
+    if not thermal:
+        return files, None
+    rgb = [f.with_name(f'{f.stem.removesuffix("_thr")}_rgb{f.suffix}') for f in thermal]
+    if missing := [f.name for f in rgb if f not in files]:
+        msg = f'{folder}: RGB frames {", ".join(missing)} are missing beside their thermal frames'
+        raise BagError(msg)
+    return thermal, rgb
+
+
 def load_thermal(file: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """
     Read one thermal frame.

@@ -10,7 +10,7 @@ import pytest
 
 from monother_ros.core.errors import BagError
 from monother_ros.ros.bags import BagReader
-from monother_ros.ros.frames import frame_files, frames_to_bag, load_thermal
+from monother_ros.ros.frames import drive_files, frame_files, frames_to_bag, load_thermal
 from monother_ros.ros.messages import image_view
 
 
@@ -40,6 +40,16 @@ def test_pair_keeps_colours(tmp_path):
         got = {topic: image_view(message) for topic, message, _ in bag.read()}
     np.testing.assert_array_equal(got['/thermal/image_raw'], thermal)
     assert got['/rgb/image_raw'][0, 0].tolist() == [255, 0, 0]
+
+
+def test_real_pairs_are_found(shared, tmp_path):
+    thermal, rgb = drive_files(shared('data/thermal_rgb_pair'))
+    assert [f.name for f in thermal] == ['left_thr.png', 'right_thr.png']
+    assert [f.name for f in rgb] == ['left_rgb.png', 'right_rgb.png']
+    assert frames_to_bag(thermal, tmp_path / 'bag', rgb=rgb) == 2
+    cv2.imwrite(str(tmp_path / 'a_thr.png'), np.zeros((2, 2), np.uint16))
+    with pytest.raises(BagError, match=r'a_rgb\.png'):
+        drive_files(tmp_path)
 
 
 def test_numbers_sort_as_numbers(tmp_path):
