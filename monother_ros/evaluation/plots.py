@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from monother_ros.evaluation.metrics import Sparsification
 
-PLOT_SIZE = (7.6, 3.0)
+PLOT_SIZE = (6.4, 2.8)
 """Inches of a plot over time; wide enough for a page, readable on a phone."""
 
 
@@ -57,7 +57,7 @@ class HeroRow:
     One moment of the wide picture.
 
     :param label: condition; :param thermal: (H, W, 3) RGB; :param depth: (h, w) m;
-    :param confidence: (h, w) or None; :param points: (N, 3) x forward, y left, z up, m;
+    :param confidence: (h, w) or None; :param points: (N, 3) x forward, y left, z up, m, or None;
     :param colour: (N,) confidence of the points or None; :param reference: grey points or None.
     """
 
@@ -65,7 +65,7 @@ class HeroRow:
     thermal: NDArray[np.uint8]
     depth: NDArray[np.floating]
     confidence: NDArray[np.floating] | None
-    points: NDArray[np.floating]
+    points: NDArray[np.floating] | None
     colour: NDArray[np.floating] | None
     reference: NDArray[np.floating] | None = None
 
@@ -109,7 +109,7 @@ def time_plot(
             figure.legend(
                 loc='outside upper center', ncols=4, fontsize=9, handlelength=1.4, columnspacing=1
             )
-        return png(figure, dpi=110)
+        return png(figure, dpi=130)
 
 
 def _limits(axes: Axes, series: Sequence[Series], zero: bool) -> None:
@@ -164,7 +164,7 @@ def sparsification_plot(curves: Sequence[tuple[str, Sparsification]]) -> bytes:
     :returns: PNG.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure((7.6, 3.4), layout='constrained')
+        figure = Figure((6.4, 3.2), layout='constrained')
         axes = figure.add_subplot()
         for k, (name, curve) in enumerate(curves):
             dropped = np.asarray(curve.dropped) * 100
@@ -183,7 +183,7 @@ def sparsification_plot(curves: Sequence[tuple[str, Sparsification]]) -> bytes:
         axes.set_xlabel('least confident pixels taken away [%]')
         axes.set_ylabel('mean error of the rest')
         axes.legend(fontsize=9, loc='upper right')
-        return png(figure, dpi=110)
+        return png(figure, dpi=130)
 
 
 def hero(rows: Sequence[HeroRow], width: int = 1600, share: float = 1.0) -> bytes:
@@ -195,7 +195,8 @@ def hero(rows: Sequence[HeroRow], width: int = 1600, share: float = 1.0) -> byte
     :returns: PNG.
     """
     gap, top, left, foot = 12, 40, 44, 62
-    cell = (width - left - 4 * gap) * 0.235
+    clouds = all(r.points is not None for r in rows)
+    cell = (width - left - 4 * gap) * 0.235 if clouds else (width - left - 3 * gap) / 3
     high = cell * rows[0].thermal.shape[0] / rows[0].thermal.shape[1]
     height = top + len(rows) * (high + gap) + foot
     cloud_left = left + 3 * (cell + gap) + 64
@@ -207,7 +208,7 @@ def hero(rows: Sequence[HeroRow], width: int = 1600, share: float = 1.0) -> byte
 
         names = ('thermal camera', 'metric depth', 'confidence', 'point cloud from the side')
         starts = (left, left + cell + gap, left + 2 * (cell + gap), cloud_left)
-        for name, x in zip(names, starts, strict=True):
+        for name, x in list(zip(names, starts, strict=True))[: 4 if clouds else 3]:
             figure.text(
                 x / width, 1 - 26 / height, name, fontsize=14, fontweight='bold', color=INK
             )
@@ -225,6 +226,8 @@ def hero(rows: Sequence[HeroRow], width: int = 1600, share: float = 1.0) -> byte
                 axes = figure.add_axes(place(x, y, cell, high))
                 axes.imshow(widened(picture, round(cell)), aspect='auto')
                 axes.set_axis_off()
+            if row.points is None or not clouds:
+                continue
             axes = figure.add_axes(place(cloud_left, y, width - cloud_left - gap, high - 22))
             draw_cloud(axes, row.points, 'side', row.colour, row.reference, None, mark=1.6)
             axes.tick_params(labelsize=9)

@@ -316,12 +316,12 @@ def _hero(moments: list[Moment]) -> Picture | None:
             figures.thermal_picture(m.thermal),
             m.depth,
             m.confidence,
-            m.points,
+            m.points if m.points is not None and len(m.points) else None,
             m.colour,
             m.reference,
         )
         for m in moments
-        if m.thermal is not None and m.depth is not None and m.points is not None and len(m.points)
+        if m.thermal is not None and m.depth is not None
     ]
     if not rows:
         return None

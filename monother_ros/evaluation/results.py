@@ -211,7 +211,7 @@ def _notes(run: Run, figures: dict[str, Any], recorded: Recording) -> list[str]:
         notes.append('No depth image has the stamp of a ground truth: nothing was compared.')
     for role, lack in (
         ('confidence', 'there is no confidence map and no sparsification'),
-        ('points', 'the clouds are computed from depth and camera_info'),
+        ('points', 'clouds are computed from depth, where the calibration is known'),
         ('diagnostics', "the node's own latencies, drops, engine and revision are not known"),
     ):
         if not recorded.has(role):
