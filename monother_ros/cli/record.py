@@ -37,19 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
         from monother_ros.ros.newbag import new_bag
 
         topics = tuple(arguments.topics) if arguments.topics else None
-        with new_bag(arguments.output, overwrite=arguments.overwrite) as writer:
+        # signals are held off until the bag is complete: a launch file sends them repeatedly
+        with (
+            stop_on_signals(lambda: None) as stopped,
+            new_bag(arguments.output, overwrite=arguments.overwrite) as writer,
+        ):
             recorder = Recorder(writer, topics)
             executor = SingleThreadedExecutor()
             executor.add_node(recorder)
             try:
-                with stop_on_signals(executor.wake) as stopped:
-                    print(f'recording into {arguments.output}', flush=True)
-                    end = time.monotonic() + arguments.seconds
-                    while not stopped.is_set() and not recorder.failed:
-                        left = end - time.monotonic()
-                        if left <= 0:
-                            break
-                        executor.spin_once(timeout_sec=min(left, 0.1))
+                print(f'recording into {arguments.output}', flush=True)
+                end = time.monotonic() + arguments.seconds
+                while not stopped.is_set() and not recorder.failed:
+                    left = end - time.monotonic()
+                    if left <= 0:
+                        break
+                    executor.spin_once(timeout_sec=min(left, 0.1))
                 missing = recorder.missing
             finally:
                 executor.shutdown()

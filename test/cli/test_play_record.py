@@ -96,6 +96,7 @@ def test_signals_end_both_cleanly(start, tmp_path, number):
     assert 'rounds' in output
     assert 'Traceback' not in output
     assert not (tmp_path / 'out').exists()
+    recorder.send_signal(number)  # as a launch file does, more than once
     code, output = end(recorder, number)
     assert code == 0, output
     assert 'Traceback' not in output
