@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--validation', type=int, default=96, help='frames to watch')
     parser.add_argument('--steps', type=int, default=defaults.steps, help='optimiser steps')
     parser.add_argument(
-        '--small', type=float, default=defaults.small_fraction, metavar='PART',
-        help='part of the steps that is done at half size',
+        '--full-steps', type=int, default=defaults.full_steps,
+        help='how many of the steps, the last ones, are done at full size',
     )  # fmt: skip
     parser.add_argument('--batch', type=int, default=defaults.batch)
     parser.add_argument('--full-batch', type=int, default=defaults.full_batch)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     validation = Frames(arguments.data / 'validation', arguments.validation)
     settings = TrainSettings(
         steps=arguments.steps,
-        small_fraction=arguments.small,
+        full_steps=arguments.full_steps,
         batch=arguments.batch,
         full_batch=arguments.full_batch,
         rate=arguments.rate,
@@ -120,16 +120,14 @@ def write(
             'data': 'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; '
             'clear, fog, smoke, rain. No real image was used.',
             'command': f'monother train --frames {plan.frames} --steps {settings.steps} '
-            f'--small {settings.small_fraction:g} --batch {settings.batch} '
+            f'--full-steps {settings.full_steps} --batch {settings.batch} '
             f'--full-batch {settings.full_batch} --rate {settings.rate:g} '
             f'--seed {settings.seed} --out OUT',
             'frames': plan.frames,
             'worlds': plan.worlds,
             'world_seeds': [plan.first_seed, plan.first_seed + plan.worlds - 1],
             'steps': trainer.step,
-            'steps_at_half_size': min(
-                trainer.step, round(settings.steps * settings.small_fraction)
-            ),
+            'steps_at_half_size': min(trainer.step, settings.small_steps),
             'network': network.config.as_dict(),
         },
         metrics={'validation': metrics, 'validation_frames': len(trainer.validation or ())},

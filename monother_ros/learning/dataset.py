@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -253,21 +253,3 @@ class Frames(Sequence[int]):
         """Depth of one frame along the optical axis, (H, W) float16 metres, +inf for sky."""
         shard, row = self._where[index]
         return np.asarray(self._depth[shard][row])
-
-
-def mean_and_median_depth(
-    frames: Frames, indices: Iterable[int], far: float = 80.0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """
-    The best predictors that do not look at the picture, to be beaten.
-
-    :param frames: training frames.
-    :param indices: which of them.
-    :param far: depth beyond, and sky, does not count; a pixel that never counts gets far.
-    :returns: per-pixel mean and per-pixel median of the valid depths, (H, W) float32 metres.
-    """
-    stack = np.stack([frames.depth(i).astype(np.float32) for i in indices])
-    stack[~(stack < far)] = np.nan
-    empty = np.isnan(stack).all(0)
-    stack[:, empty] = far
-    return np.nanmean(stack, 0), np.nanmedian(stack, 0)

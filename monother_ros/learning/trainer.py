@@ -46,10 +46,11 @@ _FORMAT = 1
 class TrainSettings:
     """Everything that decides the weights, beside the data."""
 
-    steps: int = 8000
+    steps: int = 4000
     """optimiser steps"""
-    small_fraction: float = 0.75
-    """part of the steps that is done at half of the width and height, several times faster"""
+    full_steps: int = 1200
+    """how many of them, the last ones, are done at full size; those before at half of the width
+    and height, which is four times faster. The learning rate falls during these steps only."""
     batch: int = 32
     """samples per step at the small size"""
     full_batch: int = 12
@@ -60,8 +61,8 @@ class TrainSettings:
     """height of the network input in pixels"""
     rate: float = 2e-3
     """highest learning rate"""
-    warmup: float = 0.08
-    """part of the steps in which the learning rate rises"""
+    warmup: int = 200
+    """steps in which the learning rate rises"""
     weight_decay: float = 0.02
     """of AdamW"""
     clip: float = 5.0
@@ -75,18 +76,29 @@ class TrainSettings:
     seed: int = 0
     """of weights, order and augmentation"""
 
+    @property
+    def small_steps(self) -> int:
+        """Steps at the small size, which come first."""
+        return max(0, self.steps - self.full_steps)
+
     def size(self, step: int) -> tuple[int, int]:
         """Width and height of the samples of a step."""
-        small = step < round(self.steps * self.small_fraction)
+        small = step < self.small_steps
         return (self.width // 2, self.height // 2) if small else (self.width, self.height)
 
     def learning_rate(self, step: int) -> float:
-        """One cycle: linear rise, then half a cosine down to a hundredth."""
-        rise = max(1, round(self.steps * self.warmup))
-        if step < rise:
-            return self.rate * (step + 1) / rise
-        part = (step - rise) / max(1, self.steps - rise)
-        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
+        """
+        Learning rate of a step.
+
+        Rise and plateau at the small size, then half a cosine down to nearly nothing; smaller
+        batches take smaller steps, in proportion to the root of their size.
+        """
+        rate = self.rate * min(1.0, (step + 1) / max(1, self.warmup))
+        if step < self.small_steps:
+            return rate
+        part = (step - self.small_steps) / max(1, self.steps - self.small_steps)
+        rate *= math.sqrt(self.full_batch / self.batch)
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
 
 
 class Batches:
@@ -111,11 +123,9 @@ class Batches:
     def indices(self, step: int) -> NDArray[np.int64]:
         """Frames of a step: each epoch is a permutation, cut into batches without a rest."""
         settings = self.settings
-        small = settings.size(step) != (settings.width, settings.height)
-        count = settings.batch if small else settings.full_batch
-        small_steps = round(settings.steps * settings.small_fraction)
-        done = min(step, small_steps) * settings.batch
-        done += max(0, step - small_steps) * settings.full_batch
+        count = settings.batch if step < settings.small_steps else settings.full_batch
+        done = min(step, settings.small_steps) * settings.batch
+        done += max(0, step - settings.small_steps) * settings.full_batch
         places = np.arange(done, done + count)
         epochs, rows = places // len(self.frames), places % len(self.frames)
         orders = {
@@ -190,6 +200,8 @@ class Batches:
 class Trainer:
     """
     A training run in a folder, continued from its checkpoint where there is one.
+
+    The end of the schedule may be moved as long as the steps at full size have not begun.
 
     :param folder: of the run; holds checkpoint.pt and curves.png.
     :param frames: training data.
@@ -267,8 +279,13 @@ class Trainer:
     def _restore(self) -> None:
         """Continue where the checkpoint ends."""
         state = load_checkpoint(self.folder / CHECKPOINT)
-        if state['identity'] != self._identity():
-            found, wanted = state['identity'], self._identity()
+        found, wanted = state['identity'], self._identity()
+        before, settings = TrainSettings(**found['settings']), self.settings
+        if state['step'] <= min(before.small_steps, settings.small_steps):
+            # nothing so far depended on where the schedule ends, so the end may be moved
+            end = {'steps': settings.steps, 'full_steps': settings.full_steps}
+            found = {**found, 'settings': {**found['settings'], **end}}
+        if found != wanted:
             differing = [k for k in wanted if found.get(k) != wanted[k]]
             msg = (
                 f'{self.folder / CHECKPOINT} belongs to a run with other {", ".join(differing)}; '

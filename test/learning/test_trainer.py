@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 torch = pytest.importorskip('torch', reason='torch is not installed')
@@ -18,9 +20,7 @@ from monother_ros.learning.trainer import (  # noqa: E402
     load_checkpoint,
 )
 
-TINY = TrainSettings(
-    steps=8, small_fraction=0.5, batch=4, full_batch=3, width=128, height=64, warmup=0.2
-)
+TINY = TrainSettings(steps=8, full_steps=4, batch=4, full_batch=3, width=128, height=64, warmup=2)
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,25 @@ def test_other_settings_are_refused(small_dataset, tmp_path):
         Trainer(tmp_path, Frames(small_dataset, 7), TINY)
 
 
+def test_end_may_be_moved_before_the_last_phase_only(small_dataset, tmp_path):
+    frames = Frames(small_dataset)
+    Trainer(tmp_path, frames, TINY).train(2, progress=False)
+    longer = TrainSettings(**{**TINY.__dict__, 'steps': 9, 'full_steps': 3})
+    trainer = Trainer(tmp_path, frames, longer)
+    assert trainer.step == 2
+    trainer.train(7, progress=False)
+    with pytest.raises(SettingsError, match='other settings'):
+        Trainer(tmp_path, frames, TINY)
+
+
+def test_learning_rate():
+    rates = [TINY.learning_rate(step) for step in range(8)]
+    assert rates[0] == pytest.approx(TINY.rate / 2)
+    assert rates[1] == rates[2] == rates[3] == TINY.rate
+    assert rates[4] == pytest.approx(TINY.rate * (3 / 4) ** 0.5)
+    assert all(a > b for a, b in itertools.pairwise(rates[3:]))
+
+
 def test_damaged_checkpoint_is_refused(tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(b'no checkpoint')
     with pytest.raises(SettingsError, match='cannot be read'):
@@ -66,7 +85,14 @@ def test_damaged_checkpoint_is_refused(tmp_path):
 def test_overfits_a_few_frames(small_dataset, tmp_path):
     frames = Frames(small_dataset, 4)
     settings = TrainSettings(
-        steps=60, small_fraction=0.0, full_batch=4, width=128, height=64, rate=3e-3, average=0.9
+        steps=60,
+        full_steps=60,
+        full_batch=4,
+        width=128,
+        height=64,
+        rate=6e-3,
+        average=0.9,
+        warmup=5,
     )
     trainer = Trainer(tmp_path, frames, settings, augment=PLAIN)
     before = evaluate_network(trainer.average, frames, (128, 64))
