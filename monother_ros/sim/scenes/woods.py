@@ -37,6 +37,7 @@ class _Terrain:
         self._phase = rng.uniform(0, 2 * np.pi, 6)
         self._height = np.array([1.5, 0.9, 0.35, 0.16, 0.07, 0.03]) * rng.uniform(0.3, 1.3)
         self._path = path[::40, :2]
+        self.course = path[::10, :2]
 
     def to_path(self, xy: Floats) -> Floats:
         """
@@ -60,6 +61,22 @@ class _Terrain:
         return np.asarray(waves.sum(1) - 0.08 * near)
 
 
+def _trail(terrain: _Terrain, half: float) -> Shape:
+    """Trodden band along the path, with ragged edges, just above the ground."""
+    line = terrain.course
+    along = np.gradient(line, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    left = np.stack([-along[:, 1], along[:, 0]], 1)
+    run = np.arange(len(line)) * 0.5
+    columns = []
+    for share in np.linspace(-1, 1, 9):
+        ragged = 1 + 0.16 * np.sin(1.3 * run + 9 * share) + 0.1 * np.sin(3.7 * run - 5 * share)
+        columns.append(line + left * (share * half * ragged)[:, None])
+    flat = np.stack(columns, 1)
+    z = terrain.at(flat.reshape(-1, 2)).reshape(flat.shape[:2]) + 0.02
+    return grid(flat[..., 0], flat[..., 1], z)
+
+
 def _ground(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
     x, y = np.meshgrid(
         np.arange(-25.0, LENGTH + 30, STEP), np.arange(-45.0, 45.5, STEP), indexing='ij'
@@ -69,11 +86,11 @@ def _ground(mesh: MeshBuilder, rng: Rng, terrain: _Terrain) -> None:
     shape = grid(flat[:, 0].reshape(x.shape), flat[:, 1].reshape(x.shape),
                  terrain.at(flat).reshape(x.shape))  # fmt: skip
     centre = shape.vertices[shape.faces].mean(1)[:, :2]
-    away = terrain.to_path(centre)
-    trail = away < float(rng.uniform(0.9, 1.6))
+    half = float(rng.uniform(0.7, 1.3))
     patch = np.sin(centre @ rng.normal(0, 0.35, (2, 3)) + rng.uniform(0, 6, 3)).sum(1)
-    bare = ~trail & (patch > float(rng.uniform(-0.5, 1.5)))
-    for chosen, material in ((trail, 'path'), (bare, 'soil'), (~trail & ~bare, 'grass')):
+    bare = patch > float(rng.uniform(-0.5, 1.5))
+    mesh.add(_trail(terrain, half), 'path', mesh.object(float(rng.normal())))
+    for chosen, material in ((bare, 'soil'), (~bare, 'grass')):
         if chosen.any():
             mesh.add(Shape(shape.vertices, shape.faces[chosen]), material,
                      mesh.object(float(rng.normal())))  # fmt: skip
