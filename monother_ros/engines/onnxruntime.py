@@ -73,7 +73,8 @@ class OnnxRuntimeEngine(Engine):
             raise EngineError(msg) from err
         self._session: Any = session
         self._lock = threading.Lock()
-        self._description = f'onnxruntime {ort.__version__} on the CPU, {threads} threads'
+        plural = '' if threads == 1 else 's'
+        self._description = f'onnxruntime {ort.__version__} on the CPU, {threads} thread{plural}'
         self._outputs = list(bundle.outputs.items())
         self._check_model()
         if self.options.warmup:

@@ -1,0 +1,434 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from monother_ros.core.bundle import Bundle, Normalisation, TensorSpec
+from monother_ros.core.camera import Intrinsics
+from monother_ros.core.cloud import CloudBuilder
+from monother_ros.core.errors import BundleError, EngineError, SettingsError, ThermalError
+from monother_ros.core.pipeline import (
+    Pipeline,
+    PipelineSettings,
+    RgbFrame,
+    ThermalFrame,
+    Wanted,
+)
+from monother_ros.core.shutter import ShutterState
+from monother_ros.core.thermal import Normaliser
+
+FRAME = 33_000_000
+CAMERA = Intrinsics(64, 48, 50.0, 50.0, 31.5, 23.5, 'plumb_bob', (-0.2, 0.05, 0, 0))
+
+
+class StubEngine:
+    """Says a fixed depth and confidence map, or what a function makes of the input."""
+
+    def __init__(self, tmp_path, depth=None, confidence=1.0, size=(32, 24), **fields):
+        width, height = size
+        self.bundle = Bundle(
+            **{
+                'path': tmp_path,
+                'name': 'stub',
+                'revision': 'r1',
+                'parent': None,
+                'modality': 'thermal',
+                'inputs': (TensorSpec('thermal', (1, 1, height, width)),),
+                'outputs': {'depth': 'depth', 'confidence': 'confidence'},
+                'normalisation': Normalisation('percentile', 2, 98),
+                'depth_range': (0.5, 80.0),
+                'focal_length': None,
+            }
+            | fields
+        )
+        self.depth = depth if depth is not None else np.full((height, width), 10, np.float32)
+        self.confidence = confidence
+        self.inputs = []
+
+    def infer(self, inputs):
+        self.inputs.append({k: v.copy() for k, v in inputs.items()})
+        outputs = {'depth': np.asarray(self.depth, np.float32)[None, None]}
+        if self.confidence is not None:
+            plane = np.broadcast_to(np.float32(self.confidence), self.depth.shape)
+            outputs['confidence'] = np.ascontiguousarray(plane)[None, None]
+        return outputs
+
+
+_noise = np.random.default_rng(0)
+
+
+def frame(number=0, intrinsics=CAMERA, shape=(48, 64), dtype=np.uint16):
+    rng = np.random.default_rng(7)
+    scene = 20000 + 3000 * cv2.resize(rng.uniform(0, 1, (6, 8)), shape[::-1], interpolation=0)
+    noisy = scene + _noise.normal(0, 5, shape)
+    if dtype == np.uint8:
+        noisy = (noisy - 20000) / 12
+    return ThermalFrame(np.clip(noisy, 0, 65535).astype(dtype), number * FRAME, 't', intrinsics)
+
+
+EVERYTHING = Wanted(cloud=True, color=True)
+
+
+def test_all_outputs_at_image_size(tmp_path):
+    engine = StubEngine(tmp_path, confidence=0.75)
+    source = frame()
+    result = Pipeline(engine).process(source, EVERYTHING)
+    assert result.skipped is None
+    assert result.revision == 'r1'
+    assert result.depth.shape == result.confidence.shape == (48, 64)
+    assert (result.depth == 10).all()
+    assert (result.confidence == 0.75).all()
+    assert result.color.shape == (48, 64, 3)
+    assert result.intrinsics == CAMERA
+    expected = CloudBuilder(CAMERA).build(result.depth, result.confidence, source.image)
+    np.testing.assert_array_equal(result.cloud, expected)
+    stages = {'shutter', 'normalise', 'engine', 'resize', 'limits', 'cloud', 'color'}
+    assert result.timings.keys() == stages
+    assert all(v >= 0 for v in result.timings.values())
+
+
+def test_network_gets_what_the_normaliser_makes(tmp_path):
+    engine, source = StubEngine(tmp_path), frame()
+    Pipeline(engine).process(source)
+    expected = Normaliser(engine.bundle.normalisation, (32, 24))(source.image, 0)
+    np.testing.assert_array_equal(engine.inputs[0]['thermal'][0], expected)
+
+
+def test_half_precision_input(tmp_path):
+    engine = StubEngine(tmp_path, inputs=(TensorSpec('x', (1, 1, 24, 32), 'float16'),))
+    Pipeline(engine).process(frame())
+    assert engine.inputs[0]['x'].dtype == np.float16
+
+
+def test_only_what_is_wanted_is_computed(tmp_path):
+    engine = StubEngine(tmp_path)
+    pipeline = Pipeline(engine)
+    asked = []
+
+    def allocate(kind, shape, dtype):
+        asked.append((kind, shape, np.dtype(dtype).name))
+        return np.empty(shape, dtype)
+
+    nothing = pipeline.process(frame(0), Wanted(False, False), allocate=allocate)
+    assert nothing.skipped == 'nothing is wanted'
+    assert engine.inputs == []
+    only = pipeline.process(frame(1), Wanted(False, True), allocate=allocate)
+    assert only.depth is None
+    assert only.cloud is None
+    assert only.confidence is not None
+    assert 'limits' not in only.timings
+    assert asked == [('confidence', (48, 64), 'float32')]
+    asked.clear()
+    cloud = pipeline.process(frame(2), Wanted(False, False, cloud=True), allocate=allocate)
+    assert asked == [('cloud', (48, 64, 5), 'float32')]
+    assert (cloud.cloud[..., 2] == 10).all()
+    assert (cloud.cloud[..., 3] == 1).all()
+    asked.clear()
+    color = pipeline.process(frame(3), Wanted(False, False, color=True), allocate=allocate)
+    assert asked == [('color', (48, 64, 3), 'uint8')]
+    assert color.color.any()
+
+
+def test_outputs_land_in_given_memory(tmp_path):
+    memory = {
+        'depth': np.empty((48, 64), np.float32),
+        'confidence': np.empty((48, 64), np.float32),
+        'cloud': np.empty((48, 64, 5), np.float32),
+        'color': np.empty((48, 64, 3), np.uint8),
+    }
+    pipeline = Pipeline(StubEngine(tmp_path))
+    for size in ('image', 'network'):
+        pipeline.settings = PipelineSettings(output_size=size)
+        if size == 'network':
+            memory = {k: np.empty((24, 32, *v.shape[2:]), v.dtype) for k, v in memory.items()}
+
+        def allocate(kind, shape, dtype, memory=memory):
+            assert memory[kind].shape == shape
+            return memory[kind]
+
+        result = pipeline.process(frame(size == 'network'), EVERYTHING, allocate=allocate)
+        for kind, array in memory.items():
+            assert getattr(result, kind) is array
+        assert (memory['depth'] == 10).all()
+
+
+def test_results_may_be_kept(tmp_path):
+    engine = StubEngine(tmp_path)
+    pipeline = Pipeline(engine)
+    first = pipeline.process(frame(0), EVERYTHING)
+    engine.depth = engine.depth * 2
+    second = pipeline.process(frame(1), EVERYTHING)
+    assert (first.depth == 10).all()
+    assert (second.depth == 20).all()
+    assert (first.cloud[..., 2] == 10).all()
+
+
+def test_limits_make_unknown_and_change_live(tmp_path):
+    depth = np.tile(np.linspace(0.1, 100, 32, dtype=np.float32), (24, 1))
+    depth[3, 3], depth[4, 4] = np.nan, np.inf
+    confidence = np.tile(np.linspace(0, 1, 24, dtype=np.float32)[:, None], (1, 32))
+    engine = StubEngine(tmp_path, depth, confidence)
+    settings = PipelineSettings(output_size='network')
+    pipeline = Pipeline(engine, settings)
+    result = pipeline.process(frame(0))
+    inside = (depth >= 0.5) & (depth <= 80)
+    np.testing.assert_array_equal(np.isfinite(result.depth), inside)
+    np.testing.assert_array_equal(result.depth[inside], depth[inside])
+    pipeline.settings = PipelineSettings(2.0, 50.0, 0.5, output_size='network')
+    result = pipeline.process(frame(1))
+    inside = (depth >= 2) & (depth <= 50) & (confidence >= 0.5)
+    np.testing.assert_array_equal(np.isfinite(result.depth), inside)
+    np.testing.assert_array_equal(result.confidence, confidence)
+    depth_only = pipeline.process(frame(2), Wanted(True, False))
+    np.testing.assert_array_equal(np.isfinite(depth_only.depth), inside)
+
+
+def test_no_value_outside_of_the_range_after_resizing(tmp_path):
+    depth = np.random.default_rng(0).choice([0.2, 1, 20, 200], (24, 32)).astype(np.float32)
+    result = Pipeline(StubEngine(tmp_path, depth)).process(frame())
+    known = result.depth[np.isfinite(result.depth)]
+    assert 0 < known.size < result.depth.size
+    assert known.min() >= 0.5
+    assert known.max() <= 80
+
+
+def test_model_without_confidence(tmp_path):
+    engine = StubEngine(tmp_path, confidence=None, outputs={'depth': 'depth'})
+    pipeline = Pipeline(engine, PipelineSettings(confidence_min=0.5))
+    result = pipeline.process(frame(), EVERYTHING)
+    assert result.confidence is None
+    assert (result.depth == 10).all()
+    assert np.isnan(result.cloud[..., 3]).all()
+
+
+def test_focal_length_corrects_scale(tmp_path):
+    engine = StubEngine(tmp_path, focal_length=20.0)
+    pipeline = Pipeline(engine)
+    result = pipeline.process(frame(0))  # 50 px at width 64 are 25 px at width 32
+    assert result.scale == pytest.approx(1.25)
+    np.testing.assert_allclose(result.depth, 12.5)
+    without = pipeline.process(frame(1, None))
+    assert without.scale == 1
+    assert (without.depth == 10).all()
+
+
+def test_without_intrinsics_there_is_depth_but_no_cloud(tmp_path):
+    result = Pipeline(StubEngine(tmp_path)).process(frame(0, None), EVERYTHING)
+    assert result.cloud is None
+    assert result.intrinsics is None
+    assert result.calibration_error is None
+    assert (result.depth == 10).all()
+
+
+def test_calibration_of_another_size(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path))
+    result = pipeline.process(frame(0, CAMERA.scaled(640, 480)), EVERYTHING)
+    assert (result.intrinsics.width, result.intrinsics.fx) == (64, pytest.approx(50))
+    wrong = Intrinsics(100, 40, 50.0, 50.0, 0.0, 0.0)
+    result = pipeline.process(frame(1, wrong), EVERYTHING)
+    assert result.cloud is None
+    assert 'another aspect' in result.calibration_error
+    assert (result.depth == 10).all()
+
+
+def test_camera_that_changes_its_size(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path))
+    for i, (shape, camera) in enumerate(
+        [
+            ((48, 64), CAMERA),
+            ((24, 32), CAMERA.scaled(32, 24)),
+            ((96, 128), CAMERA),
+            ((48, 64), CAMERA),
+        ]
+    ):
+        result = pipeline.process(frame(i, camera, shape), EVERYTHING)
+        assert result.depth.shape == shape
+        assert result.cloud.shape == (*shape, 5)
+        known = result.cloud.reshape(-1, 5)
+        pixels = result.intrinsics.project(known[:, :3])
+        v, u = np.mgrid[: shape[0], : shape[1]]
+        np.testing.assert_allclose(pixels, np.c_[u.ravel(), v.ravel()], atol=0.05)
+
+
+def test_network_size_output_has_its_own_camera(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path), PipelineSettings(output_size='network'))
+    result = pipeline.process(frame(), EVERYTHING)
+    assert result.depth.shape == (24, 32)
+    assert result.intrinsics == CAMERA.scaled(32, 24)
+    assert result.cloud.shape == (24, 32, 5)
+    assert 19000 < result.cloud[..., 4].min() < result.cloud[..., 4].max() < 24000
+
+
+def test_shutter_frames_are_reported_and_skipped(tmp_path):
+    engine = StubEngine(tmp_path)
+    pipeline = Pipeline(engine)
+    first = frame(0)
+    assert pipeline.process(first).shutter is ShutterState.OPEN
+    frozen = ThermalFrame(first.image, FRAME, 't', CAMERA)
+    result = pipeline.process(frozen, EVERYTHING)
+    assert result.shutter is ShutterState.FROZEN
+    assert result.skipped == 'shutter: frozen'
+    assert result.depth is None
+    assert len(engine.inputs) == 1
+    flat = ThermalFrame(np.full((48, 64), 9, np.uint16), 2 * FRAME, 't', CAMERA)
+    assert pipeline.process(flat).skipped == 'shutter: flat'
+    after = frame(3)
+    jumped = ThermalFrame(after.image + np.uint16(800), 3 * FRAME, 't', CAMERA)
+    assert pipeline.process(jumped).skipped == 'shutter: jump'
+    assert pipeline.process(ThermalFrame(frame(4).image + np.uint16(800), 4 * FRAME)).depth.any()
+
+
+def test_shutter_frames_on_demand(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path), PipelineSettings(process_shutter_frames=True))
+    first = frame(0)
+    pipeline.process(first)
+    result = pipeline.process(ThermalFrame(first.image, FRAME))
+    assert result.shutter is ShutterState.FROZEN
+    assert result.skipped is None
+    assert result.depth is not None
+
+
+def test_swap_takes_the_other_network(tmp_path):
+    old = StubEngine(tmp_path)
+    new = StubEngine(
+        tmp_path,
+        np.full((30, 40), 20, np.float32),
+        size=(40, 30),
+        revision='r2',
+        normalisation=Normalisation('fixed', 0, 65535),
+    )
+    pipeline = Pipeline(old)
+    pipeline.process(frame(0))
+    assert pipeline.swap_engine(new) is old
+    result = pipeline.process(frame(1))
+    assert result.revision == 'r2'
+    assert (result.depth == 20).all()
+    assert new.inputs[0]['thermal'].shape == (1, 1, 30, 40)
+    assert new.inputs[0]['thermal'].max() < 0.4
+
+
+def test_swap_waits_for_the_frame_in_progress(tmp_path):
+    started, go = threading.Event(), threading.Event()
+
+    class Slow(StubEngine):
+        def infer(self, inputs):
+            started.set()
+            assert go.wait(5)
+            return super().infer(inputs)
+
+    pipeline, results = Pipeline(Slow(tmp_path)), []
+    worker = threading.Thread(target=lambda: results.append(pipeline.process(frame())))
+    worker.start()
+    assert started.wait(5)
+    swapper = threading.Thread(
+        target=lambda: pipeline.swap_engine(StubEngine(tmp_path, revision='r2'))
+    )
+    swapper.start()
+    time.sleep(0.05)
+    assert swapper.is_alive()
+    go.set()
+    worker.join(5)
+    swapper.join(5)
+    assert results[0].revision == 'r1'
+    assert pipeline.process(frame(1)).revision == 'r2'
+
+
+def test_swap_refuses_and_keeps_the_old_one(tmp_path):
+    old = StubEngine(tmp_path)
+    pipeline = Pipeline(old)
+    with pytest.raises(BundleError, match='takes models of one thermal input'):
+        pipeline.swap_engine(StubEngine(tmp_path, modality='rgb'))
+    assert pipeline.engine is old
+    assert pipeline.process(frame()).depth is not None
+
+
+def test_errors_pass_through_and_the_next_frame_works(tmp_path):
+    engine = StubEngine(tmp_path)
+    pipeline = Pipeline(engine)
+    with pytest.raises(ThermalError):
+        pipeline.process(ThermalFrame(np.zeros((4, 4, 3), np.uint8), 0))
+    infer = engine.infer
+
+    def fail(inputs):
+        raise EngineError('out of memory')
+
+    engine.infer = fail
+    with pytest.raises(EngineError):
+        pipeline.process(frame(1))
+    engine.infer = infer
+    assert pipeline.process(frame(2)).depth is not None
+
+
+def test_reset_forgets_earlier_frames(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path))
+    first = frame(0)
+    pipeline.process(first)
+    pipeline.reset()
+    assert pipeline.process(ThermalFrame(first.image, FRAME)).shutter is ShutterState.OPEN
+
+
+def test_cloud_with_colour(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path))
+    picture = np.full((48, 64, 3), (200, 100, 50), np.uint8)
+    rgb = RgbFrame(picture, 0, 'rgb', CAMERA, np.eye(4))
+    result = pipeline.process(frame(0), EVERYTHING, rgb)
+    assert result.cloud.shape == (48, 64, 6)
+    colour = np.ascontiguousarray(result.cloud[20, 30, 5:]).view(np.uint32)[0]
+    assert colour == (200 << 16) + (100 << 8) + 50
+    for missing in ({'intrinsics': None}, {'extrinsics': None}):
+        fields = {'intrinsics': CAMERA, 'extrinsics': np.eye(4)} | missing
+        result = pipeline.process(frame(1), EVERYTHING, RgbFrame(picture, 0, 'rgb', **fields))
+        assert result.cloud.shape == (48, 64, 5)
+
+
+def test_8_bit_camera(tmp_path):
+    result = Pipeline(StubEngine(tmp_path)).process(frame(dtype=np.uint8), EVERYTHING)
+    assert result.depth is not None
+    assert result.cloud[..., 4].max() <= 255
+
+
+@pytest.mark.parametrize(
+    'fields',
+    [
+        {'range_min': 0.0},
+        {'range_min': 90.0},
+        {'range_max': float('inf')},
+        {'range_max': float('nan')},
+        {'confidence_min': 1.5},
+        {'confidence_min': float('nan')},
+        {'output_size': 'huge'},
+    ],
+)
+def test_settings_that_make_no_sense(fields):
+    with pytest.raises(SettingsError, match='must be'):
+        PipelineSettings(**fields)
+
+
+def test_real_drive_is_finite_in_range_and_steady(shared, tmp_path):
+    from bundles import make_bundle
+
+    from monother_ros.engines.select import load_engine
+
+    bundle = make_bundle(tmp_path / 'm', method='stable_percentile')
+    frames = [
+        cv2.imread(str(p), cv2.IMREAD_UNCHANGED)
+        for p in sorted(shared('data/thermal_sequence').glob('*.png'))
+    ]
+    camera = Intrinsics(640, 512, 500.0, 500.0, 319.5, 255.5)
+    with load_engine(bundle) as engine:
+        pipeline, last = Pipeline(engine), None
+        for i, raw in enumerate(frames):
+            result = pipeline.process(ThermalFrame(raw, i * FRAME, 't', camera), EVERYTHING)
+            assert result.skipped is None
+            assert np.isfinite(result.depth).all()
+            assert 1.999 < result.depth.min() < result.depth.max() < 32.001
+            if last is not None:
+                assert np.abs(result.depth - last).mean() < 0.5
+            last = result.depth
