@@ -9,6 +9,7 @@ import sys
 
 from monother_ros.cli.rosrun import ros_context, stop_on_signals
 from monother_ros.core.errors import SettingsError
+from monother_ros.ros.bags import BagReader
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the reading thread gives way to the publishing one (Python's own: 0.005)."""
@@ -58,7 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     with ros_context():
         from monother_ros.nodes.player import Player, PlayerSettings
-        from monother_ros.ros.bags import BagReader
 
         settings = PlayerSettings(
             rate=arguments.rate,

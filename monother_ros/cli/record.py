@@ -9,6 +9,7 @@ import math
 import time
 
 from monother_ros.cli.rosrun import ros_context, stop_on_signals
+from monother_ros.ros.newbag import new_bag
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         from rclpy.executors import SingleThreadedExecutor
 
         from monother_ros.nodes.recorder import Recorder
-        from monother_ros.ros.newbag import new_bag
 
         topics = tuple(arguments.topics) if arguments.topics else None
         # signals are held off until the bag is complete: a launch file sends them repeatedly

@@ -133,3 +133,15 @@ def test_record_for_some_seconds(ros_domain, tmp_path, capsys):
     assert 'never published: /never' in capsys.readouterr().out
     with BagReader(out) as bag:
         assert bag.message_count == 0
+
+
+@pytest.mark.parametrize('verb', ['play', 'record'])
+def test_missing_bag_library_is_named(verb):
+    code = (
+        'import sys; sys.modules["rosbags"] = None; '
+        f'from monother_ros.cli.main import main; sys.exit(main(["{verb}", "x"]))'
+    )
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "is not installed; pip install 'monother_ros[bags]'" in result.stderr
+    assert 'Traceback' not in result.stderr
