@@ -72,6 +72,20 @@ class RayHits:
     material: NDArray[np.uint8]
     instance: NDArray[np.uint16]
 
+    @staticmethod
+    def joined(parts: list[RayHits]) -> RayHits:
+        """
+        One list of rays from several.
+
+        :param parts: in their order.
+        """
+        return RayHits(
+            np.concatenate([p.distance for p in parts]),
+            np.concatenate([p.normal for p in parts]),
+            np.concatenate([p.material for p in parts]),
+            np.concatenate([p.instance for p in parts]),
+        )
+
 
 class RayScene:
     """
@@ -111,6 +125,8 @@ class RayScene:
         self._instance[:-1] = instance
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(self._scene, self.vertices, self.faces)
+        # the first query builds the tree; let it be now, so that threads may query at once
+        self._scene.run(np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32))
 
     def cast(
         self, origins: NDArray[np.float32], directions: NDArray[np.float32]

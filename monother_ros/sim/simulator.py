@@ -10,14 +10,14 @@ the same bytes whatever was rendered before.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import SimulationError
-from monother_ros.sim.raycast import CameraRays
+from monother_ros.sim.raycast import CameraRays, Hits
 from monother_ros.sim.rig import Rig, make_rig, rotation, transform
 from monother_ros.sim.scenes import SCENES, build_scene
 from monother_ros.sim.thermal_camera import ThermalCamera
@@ -186,16 +186,10 @@ class Simulator:
         depth = self.world.see(self._thermal_rays, pose @ self.rig.base_from_thermal, t).depth
         return self._frozen[1].copy(), depth, True
 
-    def _rgb(
-        self, t: float, pose: NDArray[np.float64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _shade(self, hits: Hits, t: float) -> NDArray[np.uint8]:
         from monother_ros.sim.rgb_camera import render_rgb
 
-        if self._rgb_rays is None:
-            self._rgb_rays = CameraRays(self.rig.rgb)
-        hits = self.world.see(self._rgb_rays, pose @ self.rig.base_from_rgb, t)
-        image = render_rgb(hits, self.world, self.config, t, self._rng(_RGB, self._index(t)))
-        return image, hits.depth
+        return render_rgb(hits, self.world, self.config, t, self._rng(_RGB, self._index(t)))
 
     def _lidar(self, t: float, pose: NDArray[np.float64]) -> NDArray[np.float32]:
         from monother_ros.sim.lidar import scan
@@ -216,15 +210,22 @@ class Simulator:
             raise SimulationError(msg)
         pose = self.world.trajectory.pose(t)
         frame = SimFrame(EPOCH_NS + round(t * 1e9), t, None, None, None, None, None, False, pose)
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix='simulator')
-        rgb = self._pool.submit(self._rgb, t, pose) if 'rgb' in sensors else None
+        shading: Future[NDArray[np.uint8]] | None = None
+        if 'rgb' in sensors:
+            # the RGB image is half of all the work: its rays go first, on all threads; it is
+            # then shaded beside the other sensors
+            if self._pool is None or self._rgb_rays is None:
+                self._pool = ThreadPoolExecutor(2, thread_name_prefix='simulator')
+                self._rgb_rays = CameraRays(self.rig.rgb)
+            hits = self.world.see(self._rgb_rays, pose @ self.rig.base_from_rgb, t, self._pool)
+            frame.rgb_depth = hits.depth
+            shading = self._pool.submit(self._shade, hits, t)
         if 'thermal' in sensors:
             frame.thermal, frame.thermal_depth, frame.shutter = self._thermal(t, pose)
         if 'lidar' in sensors:
             frame.points = self._lidar(t, pose)
-        if rgb is not None:
-            frame.rgb, frame.rgb_depth = rgb.result()
+        if shading is not None:
+            frame.rgb = shading.result()
         return frame
 
     def frames(self, seconds: float, sensors: Collection[str] = SENSORS) -> Iterator[SimFrame]:

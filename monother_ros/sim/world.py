@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -197,17 +198,29 @@ class World:
         """
         return self._cast(origin, np.ascontiguousarray(directions, np.float32), t)
 
-    def see(self, camera: CameraRays, world_from_camera: NDArray[np.float64], t: float) -> Hits:
+    def see(
+        self,
+        camera: CameraRays,
+        world_from_camera: NDArray[np.float64],
+        t: float,
+        pool: Executor | None = None,
+    ) -> Hits:
         """
         What each pixel of a camera sees.
 
         :param camera: its rays.
         :param world_from_camera: (4, 4) pose of the optical frame.
         :param t: seconds; moving objects stand where they are then.
+        :param pool: threads to share the work among; Embree runs without Python's lock.
         """
         directions = camera.directions(world_from_camera)
         origin = world_from_camera[:3, 3]
-        found = self._cast(origin, directions, t)
+        if pool is None:
+            found = self._cast(origin, directions, t)
+        else:
+            bands = np.array_split(directions, 4)
+            jobs = [pool.submit(self._cast, origin, band, t) for band in bands]
+            found = RayHits.joined([job.result() for job in jobs])
         shape = camera.shape
         distance = found.distance.reshape(shape)
         reach = np.where(found.material == SKY, np.float32(0), found.distance)
