@@ -20,7 +20,7 @@ from monother_ros.core.pipeline import Pipeline, PipelineSettings
 from monother_ros.engines.base import Engine, EngineOptions
 from monother_ros.engines.select import load_engine
 from monother_ros.nodes.calibration import Calibration
-from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
+from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
 from monother_ros.nodes.lifecycle import GuardedLifecycleNode
 from monother_ros.nodes.outputs import Outputs
 from monother_ros.nodes.report import node_health
@@ -64,7 +64,9 @@ class DepthNode(GuardedLifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         period = self.get_parameter('diagnostics_period').value
-        self._timer = self.create_timer(period, self._diagnose, clock=self._steady)
+        self._timer = self.create_timer(
+            period, never_raise(self, self._diagnose), clock=self._steady
+        )
         backwards = JumpThreshold(
             min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
         )
@@ -141,7 +143,9 @@ class DepthNode(GuardedLifecycleNode):
             parameters.thermal_reliability,
             self.calibration.update,
         )
-        self._housekeeper = self.create_timer(HOUSEKEEPING, self._housekeep, clock=self._steady)
+        self._housekeeper = self.create_timer(
+            HOUSEKEEPING, never_raise(self, self._housekeep), clock=self._steady
+        )
 
     def deactivate(self) -> None:
         """Unsubscribe, then let the worker finish its image."""

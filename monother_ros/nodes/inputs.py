@@ -5,15 +5,40 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from sensor_msgs.msg import CompressedImage, Image
 
 from monother_ros.core.stats import RateMeter
+from monother_ros.ros.diagnostics import Throttle
 from monother_ros.ros.qos import overridable, sensor_profile
+
+
+def never_raise(node: Any, callback: Callable[..., object]) -> Callable[..., None]:
+    """
+    Wrap a callback so that what it raises is logged: an executor would end the process.
+
+    :param node: for its logger; a reason is logged once in five seconds.
+    """
+    throttle = Throttle(5.0)
+
+    def guarded(*arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception as err:
+            if throttle(type(err).__name__):
+                text = ''.join(traceback.format_exception(type(err), err, err.__traceback__))
+                node.get_logger().error(f'in a callback: {text}')
+
+    return guarded
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,8 @@ class WatchedSubscription:
     :param message_type: ROS message class.
     :param topic: relative or absolute name.
     :param reliability: 'best_effort' or 'reliable'.
-    :param callback: called with each message in the executor's thread; must not raise.
+    :param callback: called with each message in the executor's thread; what it raises is logged,
+        as no message may end a node.
     """
 
     def __init__(
@@ -56,20 +82,36 @@ class WatchedSubscription:
         callback: Callable[[Any], None],
     ) -> None:
         self._node = node
-        self._callback = callback
+        self._callback = never_raise(node, callback)
         self._profile = sensor_profile(reliability)
         self.received = 0
+        self.lost = 0
+        self._seen = (0, 0)
         self.last: float | None = None
         self.since = time.monotonic()
         self._rate = RateMeter()
-        self._subscription = node.create_subscription(
-            message_type,
-            topic,
-            self._arrived,
-            self._profile,
-            qos_overriding_options=overridable(),
-        )
+        self._subscription = self._subscribe(message_type, topic)
         self.topic: str = self._subscription.topic_name
+
+    def _subscribe(self, message_type: Any, topic: str) -> Any:
+        """Subscribe, and count what the middleware reports as lost where it does."""
+        arguments = (message_type, topic, self._arrived, self._profile)
+        options = {'qos_overriding_options': overridable()}
+        try:
+            events = SubscriptionEventCallbacks(message_lost=self._message_lost)
+            return self._node.create_subscription(*arguments, event_callbacks=events, **options)
+        except UnsupportedEventTypeError:
+            return self._node.create_subscription(*arguments, **options)
+
+    def _message_lost(self, event: Any) -> None:
+        self.lost = event.total_count
+
+    def lost_share(self) -> float:
+        """Share of the messages since the last call of this method that were lost."""
+        now = (self.received, self.lost)
+        received, lost = (b - a for a, b in zip(self._seen, now, strict=True))
+        self._seen = now
+        return lost / (received + lost) if received + lost > 0 else 0.0
 
     def _arrived(self, msg: Any) -> None:
         self.last = time.monotonic()

@@ -52,6 +52,7 @@ def _depth(node: DepthNode) -> Health:
             problem=node.problem,
             failure=statistics.failure,
             idle=statistics.idle,
+            shutter=statistics.skipped,
             replaced_share=statistics.replaced_share(),
             values=values,
         )
@@ -86,6 +87,8 @@ def _thermal(node: DepthNode) -> Health:
             publishers=publishers.count,
             unmatched=publishers.unmatched,
             incompatible=publishers.incompatible,
+            lost=node.image.lost,
+            lost_share=node.image.lost_share(),
             problems=tuple(p for p in problems if p),
             values=values,
         ),
@@ -105,6 +108,7 @@ def _engine(node: DepthNode) -> Health:
         'reason': engine.reason,
         'bundle': bundle.name,
         'revision': bundle.revision,
+        'outputs': ', '.join(bundle.outputs),
         'path': str(bundle.path),
         'digest': bundle.digest[:16],
     }

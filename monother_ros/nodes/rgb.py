@@ -14,7 +14,7 @@ from monother_ros.core.errors import MonotherError
 from monother_ros.core.pipeline import RgbFrame
 from monother_ros.core.stats import Counters
 from monother_ros.nodes.calibration import Calibration
-from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
+from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
 from monother_ros.nodes.policies import make_policy
 from monother_ros.ros.diagnostics import WARN, Health, InputFacts, Throttle, assess_input
 from monother_ros.ros.messages import rgb_array, stamp_ns
@@ -100,7 +100,7 @@ class RgbInput:
 
         profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', self._transforms.add, profile
+            TFMessage, '/tf_static', never_raise(self._node, self._transforms.add), profile
         )
 
     def thermal_arrived(self, msg: Any) -> None:
@@ -170,6 +170,8 @@ class RgbInput:
             publishers=publishers.count,
             unmatched=publishers.unmatched,
             incompatible=publishers.incompatible,
+            lost=self._image.lost,
+            lost_share=self._image.lost_share(),
             values={
                 'pairing': self._policy.name,
                 'clouds coloured': str(self._used),

@@ -36,6 +36,7 @@ class FrameStatistics:
     :ivar age: seconds between the last stamp and the clock when the image was received.
     :ivar failure: why the last image gave no depth, or None.
     :ivar shutter: what the last image was.
+    :ivar skipped: why the pipeline left the last image out, or None.
     :ivar image: size and encoding of the last image.
     :ivar frame_id: of the last image.
     :ivar idle: nobody subscribed to anything at the last image.
@@ -51,6 +52,7 @@ class FrameStatistics:
             self.age: float | None = None
             self.failure: str | None = None
             self.shutter = 'unknown'
+            self.skipped: str | None = None
             self.image = ''
             self.frame_id = ''
             self.idle = False

@@ -150,7 +150,7 @@ class FrameWorker:
             frame, wanted, rgb, allocate=self._outputs.buffers.allocate
         )
         statistics.shutter = result.shutter.value
-        statistics.failure = None
+        statistics.failure, statistics.skipped = None, result.skipped
         if result.skipped is not None:
             statistics.count(result.skipped)
             return

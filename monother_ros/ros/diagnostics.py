@@ -20,6 +20,9 @@ RATE_TOLERANCE = 0.9
 REPLACED_TOLERANCE = 0.1
 """Share of images replaced by newer ones above which the engine counts as too slow."""
 
+LOST_TOLERANCE = 0.05
+"""Share of messages lost by the middleware above which the transport counts as bad."""
+
 OLD_STAMP = 5.0
 """Seconds between stamp and clock above which the clocks count as different."""
 
@@ -52,6 +55,8 @@ class InputFacts:
     :param publishers: publishers known.
     :param unmatched: those of them whose QoS does not fit.
     :param incompatible: why it does not.
+    :param lost: messages that the middleware has reported as lost since configured.
+    :param lost_share: share of the messages of the last period that were lost.
     :param problems: what else is wrong (calibration …), each a sentence.
     :param values: further values to show.
     """
@@ -64,6 +69,8 @@ class InputFacts:
     publishers: int
     unmatched: int = 0
     incompatible: str = ''
+    lost: int = 0
+    lost_share: float = 0.0
     problems: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,6 +84,7 @@ class DepthFacts:
     :param problem: why the last transition failed, or None.
     :param failure: why the last image gave no depth, or None.
     :param idle: nobody subscribes to any output.
+    :param shutter: why the last image gave no depth although nothing is wrong, or None.
     :param replaced_share: share of the images of the last period that a newer one replaced.
     :param values: rates, latencies, drops.
     """
@@ -85,6 +93,7 @@ class DepthFacts:
     problem: str | None = None
     failure: str | None = None
     idle: bool = False
+    shutter: str | None = None
     replaced_share: float = 0.0
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,6 +108,7 @@ def assess_input(facts: InputFacts, silence_timeout: float, expected_rate: float
     values = {
         'topic': facts.topic,
         'received': str(facts.received),
+        'lost by the middleware': str(facts.lost),
         'rate [Hz]': f'{facts.rate:.1f}',
         'publishers': str(facts.publishers),
         **facts.values,
@@ -113,14 +123,17 @@ def assess_input(facts: InputFacts, silence_timeout: float, expected_rate: float
     if facts.silence > silence_timeout:
         if not facts.publishers:
             return Health(WARN, f'nobody publishes {facts.topic}', values)
-        if not facts.received:
-            advice = silence_advice(facts.parameter)
-            return Health(ERROR, f'nothing on {facts.topic}: {advice}', values)
+        if not facts.received or facts.lost_share > LOST_TOLERANCE:
+            message = f'nothing arrives on {facts.topic}: {silence_advice(facts.parameter)}'
+            return Health(ERROR, message, values)
         message = f'no image on {facts.topic} for {facts.silence:.1f} s: the camera has stopped'
         return Health(ERROR, message, values)
     if not facts.received:
         return Health(OK, f'waiting for {facts.topic}', values)
     problems = list(facts.problems)
+    if facts.lost_share > LOST_TOLERANCE:
+        lost = f'{100 * facts.lost_share:.0f} % of the images are lost on the way'
+        problems.insert(0, f'{lost}: {silence_advice(facts.parameter)}')
     if expected_rate and facts.rate < RATE_TOLERANCE * expected_rate:
         problems.insert(0, f'{facts.rate:.1f} Hz instead of {expected_rate:g} Hz')
     if problems:
@@ -139,6 +152,8 @@ def assess_depth(facts: DepthFacts) -> Health:
         return Health(ERROR, f'the last image gave no depth: {facts.failure}', values)
     if facts.idle:
         return Health(OK, 'idle: nobody subscribes', values)
+    if facts.shutter is not None:
+        return Health(OK, f'no depth for the moment: {facts.shutter}', values)
     if facts.replaced_share > REPLACED_TOLERANCE:
         share = f'{100 * facts.replaced_share:.0f} %'
         message = f'slower than the camera: {share} of the images are replaced by newer ones'

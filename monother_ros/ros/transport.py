@@ -19,7 +19,7 @@ DEFAULT_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's shared memory segment where no profile says otherwise."""
 
 ADVICE = (
-    'a publisher is matched but nothing arrives: best-effort images above 512 KiB are lost by the '
+    'a publisher is matched, but best-effort images above 512 KiB are lost by the '
     'default shared memory of Fast DDS. Set {variable} to {profile} in BOTH '
     "processes, or make camera and node 'reliable' (parameter {parameter})"
 )

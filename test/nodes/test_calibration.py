@@ -50,3 +50,19 @@ def test_uncalibrated_driver_and_its_recovery(calibration):
     assert 'cannot be used' in calibration.problem and 'not calibrated' in calibration.problem
     calibration.update(info_message(640, 512))
     assert calibration.fit(640, 512) is not None and calibration.problem is None
+
+
+@pytest.mark.parametrize('defect', ['nan', 'coefficients', 'model', 'no size'])
+def test_each_impossible_calibration_is_a_sentence_and_no_exception(calibration, defect):
+    msg = info_message(640, 512)
+    if defect == 'nan':
+        msg.k[2] = float('nan')
+    elif defect == 'coefficients':
+        msg.d = [0.1, 0.2, 0.3]
+    elif defect == 'model':
+        msg.distortion_model = 'kaleidoscope'
+    else:
+        msg.width = 0
+    calibration.update(msg)
+    assert calibration.fit(640, 512) is None
+    assert calibration.problem.startswith('camera_info on /thermal/camera_info cannot be used: ')

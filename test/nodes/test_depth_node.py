@@ -165,11 +165,16 @@ def test_telemetry_rows_are_cut_when_the_calibration_tells_the_height(make_rig):
     assert np.isfinite(depth).all()
 
 
-@pytest.mark.parametrize('pose', ['parameter', 'none'])
+@pytest.mark.parametrize(
+    'pose', ['parameter', 'none', pytest.param('approximate', marks=pytest.mark.ros_distro)]
+)
 def test_cloud_takes_colour_from_the_nearest_rgb_image(make_rig, pose):
     extrinsics = np.eye(4)
     extrinsics[0, 3] = 0.05
-    values = {'rgb_extrinsics': extrinsics.ravel().tolist()} if pose == 'parameter' else {}
+    values = {'rgb_extrinsics': extrinsics.ravel().tolist()} if pose != 'none' else {}
+    if pose == 'approximate':
+        pytest.importorskip('message_filters')
+        values['sync_policy'] = pose
     rig = make_rig(**values)
     rgb = rig.camera.create_publisher(Image, 'rgb/image_raw', 5)
     rgb_info = rig.camera.create_publisher(CameraInfo, 'rgb/camera_info', 5)

@@ -31,8 +31,10 @@ def test_running_camera_is_ok():
     assert health.values['received'] == '100' and health.values['publishers'] == '1'
 
 
-def test_silence_under_a_matched_publisher_brings_the_advice():
-    health = assess_input(replace(GOOD, received=0, rate=0.0, silence=5.0), 2.0)
+@pytest.mark.parametrize('changes', [{'received': 0}, {'received': 2, 'lost_share': 0.9}])
+def test_silence_under_a_matched_publisher_brings_the_advice(changes):
+    health = assess_input(replace(GOOD, rate=0.0, silence=5.0, **changes), 2.0)
+    assert health.message.startswith('nothing arrives on /thermal/image_raw')
     assert health.level == ERROR
     for words in ('512 KiB', 'FASTDDS_DEFAULT_PROFILES_FILE', 'fastdds.xml', 'reliable'):
         assert words in health.message
@@ -46,6 +48,8 @@ def test_silence_under_a_matched_publisher_brings_the_advice():
         ({'received': 0, 'silence': 0.5}, OK, 'waiting'),
         ({'silence': 4.2}, ERROR, 'for 4.2 s: the camera has stopped'),
         ({'rate': 20.0}, WARN, '20.0 Hz instead of 30 Hz'),
+        ({'lost_share': 0.4}, WARN, '40 % of the images are lost on the way: '),
+        ({'lost_share': 0.01}, OK, '30.0 Hz'),
         ({'problems': ('K is zero',)}, WARN, 'K is zero'),
         (
             {'unmatched': 1, 'incompatible': 'reliability', 'received': 0},
@@ -65,6 +69,7 @@ def test_each_trouble_of_an_input_has_its_sentence(changes, level, words):
     [
         (DepthFacts('active'), OK, 'running'),
         (DepthFacts('active', idle=True), OK, 'nobody subscribes'),
+        (DepthFacts('active', shutter='shutter: frozen'), OK, 'for the moment: shutter: frozen'),
         (DepthFacts('inactive'), WARN, 'inactive'),
         (DepthFacts('unconfigured', problem='no such bundle'), ERROR, 'no such bundle'),
         (DepthFacts('active', failure='engine failed'), ERROR, 'engine failed'),
