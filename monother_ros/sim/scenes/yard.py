@@ -61,13 +61,12 @@ class _Floor:
         return None
 
 
-def container(rng: Rng) -> Model:
+def container(length: float) -> Model:
     """
     Shipping container along x.
 
-    :param rng: source of its length.
+    :param length: metres; 6.06 and 12.19 are the usual ones.
     """
-    length = 6.06 if rng.random() < 0.75 else 12.2
     n = int(length / 0.28)
     x = (np.arange(n) + 0.5) * length / n - length / 2
     sizes = np.tile([0.14, 2.48, 2.35], (n, 1))
@@ -207,7 +206,8 @@ def _things(mesh: MeshBuilder, rng: Rng, floor: _Floor) -> list[list[float]]:
     """Everything that stands about inside; returns the lamps' lights."""
     lights: list[list[float]] = []
     plan: list[tuple[str, float, int]] = [
-        ('container', 3.4, int(rng.integers(0, 8))), ('vehicle', 2.9, int(rng.integers(0, 6))),
+        ('long container', 6.4, int(rng.integers(0, 3))),
+        ('container', 3.4, int(rng.integers(0, 8))), ('vehicle', 3.4, int(rng.integers(0, 6))),
         ('tank', 2.2, int(rng.integers(0, 4))), ('machine', 1.9, int(rng.integers(1, 6))),
         ('pallets', 1.3, int(rng.integers(3, 14))), ('barrels', 1.2, int(rng.integers(2, 9))),
         ('heap', 2.4, int(rng.integers(0, 3))), ('lamp', 0.6, int(rng.integers(1, 5))),
@@ -221,13 +221,13 @@ def _things(mesh: MeshBuilder, rng: Rng, floor: _Floor) -> list[list[float]]:
                 continue
             at, yaw = (spot[0], spot[1], 0.0), float(rng.uniform(0, 6.3))
             who = mesh.object(float(rng.normal()), any_color(rng))
-            if kind == 'container':
-                model = container(rng)
+            if kind.endswith('container'):
+                model = container(12.19 if kind.startswith('long') else 6.06)
                 yaw = float(rng.choice([0, np.pi / 2])) + float(rng.normal(0, 0.08))
-                mesh.place(model, at, yaw=yaw, instance=who, scale=(0.99, 1, 1))
+                mesh.place(model, at, yaw=yaw, instance=who)
                 if rng.random() < 0.35:
                     top = mesh.object(float(rng.normal()), any_color(rng))
-                    mesh.place(container(rng), (at[0], at[1], 2.6), yaw=yaw, instance=top)
+                    mesh.place(model, (at[0], at[1], 2.6), yaw=yaw, instance=top)
             elif kind == 'vehicle':
                 paint = mesh.object(float(rng.normal()), car_color(rng))
                 mesh.place(vehicle(rng, hot=bool(rng.random() < 0.35)), at, yaw=yaw,
