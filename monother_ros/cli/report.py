@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=6,
         metavar='N',
-        help='moments of the drive to show, but at least one of each condition (default: 6)',
+        help='moments of the drive to show, spread over its conditions (default: 6)',
     )
     parser.add_argument(
         '--remap',
@@ -65,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     low, high = arguments.range
     if not 0 <= low < high:
         msg = f'--range {low:g} {high:g}: the first must be at least 0 and below the second'
+        raise SettingsError(msg)
+    if arguments.moments < 1:
+        msg = f'--moments {arguments.moments}: show at least one'
         raise SettingsError(msg)
     try:
         report = build(

@@ -73,13 +73,16 @@ def choose(run: Run, most: int = 6) -> list[FrameFigures]:
 
     Nothing is picked by its error. Frames without any depth are passed over.
 
-    :param run: measured run; :param most: number of moments that is aimed at.
-    :returns: at least one moment of each condition, in the order of time.
+    :param run: measured run; :param most: number of moments; a few less where the conditions do
+        not divide it, and one of every n-th condition where there are more.
+    :returns: in the order of time, at least one.
     """
-    by_segment = _by_segment(run)
-    each = max(1, most // max(len(by_segment), 1))
+    groups = list(_by_segment(run).values())
+    if len(groups) > most:
+        groups = [groups[int((k + 0.5) * len(groups) / most)] for k in range(most)]
+    each = max(1, most // len(groups))
     chosen: list[FrameFigures] = []
-    for frames in by_segment.values():
+    for frames in groups:
         places = (np.arange(each) + 0.5) / each * len(frames)
         chosen += [frames[int(p)] for p in sorted(set(places.astype(int)))]
     return sorted(chosen, key=lambda f: f.time)

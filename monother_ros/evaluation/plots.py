@@ -106,10 +106,16 @@ def time_plot(
         axes.set_xlabel('time of the drive [s]')
         axes.set_ylabel(label)
         if len(series) > 1 or events:
-            figure.legend(
-                loc='outside upper center', ncols=4, fontsize=9, handlelength=1.4, columnspacing=1
-            )
+            _legend(figure, len(series) + bool(events))
         return png(figure, dpi=130)
+
+
+def _legend(figure: Figure, entries: int) -> None:
+    """Legend above the plot, in rows of at most three entries."""
+    columns = entries if entries <= 3 else 2 if entries in (4, 5) else 3
+    figure.legend(
+        loc='outside upper center', ncols=columns, fontsize=9, handlelength=1.4, columnspacing=1.2
+    )
 
 
 def _limits(axes: Axes, series: Sequence[Series], zero: bool) -> None:
@@ -169,7 +175,7 @@ def sparsification_plot(curves: Sequence[tuple[str, Sparsification]]) -> bytes:
         for k, (name, curve) in enumerate(curves):
             dropped = np.asarray(curve.dropped) * 100
             colour = COLOURS[k % len(COLOURS)]
-            text = f'{name} (AUSE {curve.ause:.3f})'
+            text = f'{name}, {curve.ause:.3f}'
             axes.plot(
                 dropped, curve.by_confidence, color=colour, lw=2 if k == 0 else 1.3, label=text
             )
@@ -182,7 +188,7 @@ def sparsification_plot(curves: Sequence[tuple[str, Sparsification]]) -> bytes:
         axes.set_ylim(0)
         axes.set_xlabel('least confident pixels taken away [%]')
         axes.set_ylabel('mean error of the rest')
-        axes.legend(fontsize=9, loc='upper right')
+        _legend(figure, len(curves) + 2)
         return png(figure, dpi=130)
 
 

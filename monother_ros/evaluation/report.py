@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / 'templates'
 """Folder of the page's template."""
 
+MOST_CURVES = 6
+"""Conditions up to which each has a sparsification curve of its own."""
+
 HERO_LIMIT = 590_000
 """Largest size of hero.png in bytes."""
 
@@ -88,7 +91,7 @@ def build(
     :param title: heading of the page.
     :param topics: role → topic, where a bag names its topics differently.
     :param limits: depths in metres that count as in range.
-    :param moments: number of moments that are shown, but at least one of each condition.
+    :param moments: number of moments that are shown, spread over the conditions.
     :param progress: called with the share that is done.
     :returns: the page's path and the figures.
     :raises BagError: a bag cannot be read, or holds no depth or no thermal image.
@@ -291,13 +294,14 @@ def _charts(run: Run, numbers: dict[str, Any]) -> list[Picture]:
         alt = 'Plot of the change of depth from frame to frame over time'
         found.append(Picture('stability.png', 'Change from frame to frame', alt, data))
     named = [('all', curves(run, range(len(run.segments))))]
-    if len(run.segments) > 1:
+    if 1 < len(run.segments) <= MOST_CURVES:
         named += [(s.label, curves(run, [k])) for k, s in enumerate(run.segments)]
     drawn = [(name, curve) for name, curve in named if curve is not None]
     if drawn:
         data = plots.sparsification_plot(drawn)
         alt = 'Plot of the error that is left when the least confident pixels are taken away'
-        found.append(Picture('sparsification.png', 'Does the confidence rank errors?', alt, data))
+        heading = 'Does the confidence rank errors? Sparsification with AUSE'
+        found.append(Picture('sparsification.png', heading, alt, data))
     return found
 
 
@@ -305,7 +309,7 @@ def _delay_name(kind: str) -> str:
     """Legend of the delay measured by the recorder."""
     if kind == 'stamp':
         return 'stamp to recorder'
-    return 'growth over the smallest delay'
+    return 'recorder, over the smallest'
 
 
 def _hero(moments: list[Moment]) -> Picture | None:

@@ -44,7 +44,7 @@ def figures_of(run: Run, recorded: Recording, given: Recording) -> dict[str, Any
         'frames': frames,
         'rate': _rates(run, given),
         'latency_ms': {
-            'node': status.latency,
+            'node': _plausible(status.latency),
             'recorder': {'kind': run.delay_kind, **percentiles(d for _, d in run.delays)},
         },
         'drops': status.drops,
@@ -107,6 +107,12 @@ def frame_counts(run: Run, recorded: Recording, given: Recording) -> dict[str, A
         'lost': lost,
         'lost_share': lost / expected if expected else None,
     }
+
+
+def _plausible(latency: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Latencies without those from a stamp of another clock, which are of hours."""
+    hour = 3.6e6
+    return {s: p for s, p in latency.items() if all(0 <= v < hour for v in p.values())}
 
 
 def _in_shutter(run: Run, stamp: int) -> bool:

@@ -14,7 +14,7 @@ from monother_ros.cli.report import table
 
 
 def run(*words):
-    return main(['report', *map(str, words), '--moments', '1'])
+    return main(['report', '--moments', '1', *map(str, words)])
 
 
 def test_table_and_the_page_as_the_last_line(tmp_path, capsys):
@@ -34,6 +34,7 @@ def test_table_and_the_page_as_the_last_line(tmp_path, capsys):
     ('words', 'message'),
     [
         (['--range', '5', '2'], 'the first must be'),
+        (['--moments', '0'], 'show at least one'),
         (['--remap', 'thermal:=x'], 'not of the form /topic:=/name'),
         (['--remap', '/x:=/thermal/image_raw'], "has no topic '/x' for thermal"),
     ],

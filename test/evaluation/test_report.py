@@ -229,6 +229,7 @@ def test_moments_are_spread_and_clouds_stand_on_the_ground(tmp_path):
         assert [f.segment for f in chosen] == [0, 0, 0, 1, 1, 1]
         assert chosen[-1].time - chosen[0].time > 2.0
         assert [f.segment for f in best(run)] == [0, 1]
+        assert len(choose(run, 1)) == 1
         moment = load(chosen[0], run, out, fed, Transforms(fed))
     assert moment.upright
     assert moment.reference_name == 'truth'
