@@ -96,7 +96,7 @@ def time_plot(
                 axes.plot(line.x, line.y, '.', ms=4, color=line.colour, label=line.name, alpha=0.8)
             else:
                 axes.plot(line.x, line.y, '-', lw=1.8, color=line.colour, label=line.name)
-        _limits(axes, series, zero)
+        _limits(axes, series, zero, room=0.3 if len(spans) > 1 else 0.12)
         for k, (start, end) in enumerate(events):
             axes.axvspan(
                 start, max(end, start + 0.1), color='#8a93a5', alpha=0.35, lw=0,
@@ -118,13 +118,13 @@ def _legend(figure: Figure, entries: int) -> None:
     )
 
 
-def _limits(axes: Axes, series: Sequence[Series], zero: bool) -> None:
+def _limits(axes: Axes, series: Sequence[Series], zero: bool, room: float) -> None:
     """Let the y axis cover the values, not one outlier a hundred times larger."""
     values = np.concatenate([np.asarray(s.y, float) for s in series] or [np.zeros(0)])
     values = values[np.isfinite(values)]
     if not values.size:
         return
-    top = min(float(values.max()), float(np.percentile(values, 99)) * 2.5) * 1.12
+    top = min(float(values.max()), float(np.percentile(values, 99)) * 2.5) * (1 + room)
     bottom = 0.0 if zero else float(values.min())
     if top > bottom:
         axes.set_ylim(bottom, top)

@@ -42,6 +42,27 @@ INPUT_ROLES = {
 }
 """What a simulated or real drive holds: role → topic names, the preferred one first."""
 
+_IMAGE = 'sensor_msgs/msg/Image'
+_PICTURE = (_IMAGE, 'sensor_msgs/msg/CompressedImage')
+_INFO = ('sensor_msgs/msg/CameraInfo',)
+_CLOUD = ('sensor_msgs/msg/PointCloud2',)
+
+TYPES = {
+    'depth': (_IMAGE,),
+    'depth_info': _INFO,
+    'confidence': (_IMAGE,),
+    'points': _CLOUD,
+    'diagnostics': ('diagnostic_msgs/msg/DiagnosticArray',),
+    'thermal': _PICTURE,
+    'thermal_info': _INFO,
+    'rgb': _PICTURE,
+    'truth': (_IMAGE,),
+    'lidar': _CLOUD,
+    'static': ('tf2_msgs/msg/TFMessage',),
+    'condition': ('std_msgs/msg/String',),
+}
+"""Message types that a role may have."""
+
 STAMPED = {'depth', 'depth_info', 'confidence', 'points', 'thermal', 'rgb', 'truth', 'lidar'}
 """Roles whose messages begin with a std_msgs/Header."""
 
@@ -107,7 +128,7 @@ class Recording:
     :param path: bag folder, .mcap, .db3 or .bag file.
     :param roles: role → topic names, the preferred one first.
     :param topics: role → topic name that is used as given.
-    :raises BagError: the bag cannot be read, or a topic given by name is not in it.
+    :raises BagError: the bag cannot be read; a topic given by name is missing or of another type.
     """
 
     def __init__(
@@ -144,22 +165,34 @@ class Recording:
         self._reader.close()
 
     def _resolve(self, roles: Mapping[str, tuple[str, ...]], topics: Mapping[str, str]) -> None:
-        """Find the topic of each role."""
+        """Find the topic of each role; a topic of another type is not taken."""
+        types = {topic.name: topic.type for topic in self._reader.topics}
         for role, names in roles.items():
+            fitting = [n for n in self.available if types[n] in TYPES.get(role, (types[n],))]
             if role in topics:
-                if topics[role] not in self.available:
-                    msg = (
-                        f'{self.path} has no topic {topics[role]!r} for {role}; '
-                        f'it holds {", ".join(self.available) or "nothing"}'
-                    )
-                    raise BagError(msg)
-                self.topics[role] = topics[role]
+                self.topics[role] = self._checked(role, topics[role], types)
                 continue
-            exact = [name for name in names if name in self.available]
-            ending = [topic for name in names for topic in self.available if topic.endswith(name)]
+            exact = [name for name in names if name in fitting]
+            ending = [topic for name in names for topic in fitting if topic.endswith(name)]
             found = exact or ending
             if found:
                 self.topics[role] = found[0]
+
+    def _checked(self, role: str, topic: str, types: Mapping[str, str]) -> str:
+        """Topic given by name, refused where it is not there or of a wrong type."""
+        if topic not in types:
+            msg = (
+                f'{self.path} has no topic {topic!r} for {role}; '
+                f'it holds {", ".join(self.available) or "nothing"}'
+            )
+            raise BagError(msg)
+        if types[topic] not in TYPES.get(role, (types[topic],)):
+            msg = (
+                f'{topic} of {self.path} is {types[topic]}, but {role} must be '
+                f'{" or ".join(TYPES[role])}'
+            )
+            raise BagError(msg)
+        return topic
 
     def _index(self) -> None:
         """Note stamp and receive time of every message of a role; nothing is deserialised."""

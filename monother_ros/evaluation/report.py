@@ -274,16 +274,14 @@ def _charts(run: Run, numbers: dict[str, Any]) -> list[Picture]:
         )
     )
     if numbers['overall']['compared']:
-        accuracy = [
-            plots.Series(
-                segment.label,
-                [f.time for f in run.frames if f.segment == k and f.metrics],
-                [f.metrics['abs_rel'] for f in run.frames if f.segment == k and f.metrics],
-                COLOURS[k % len(COLOURS)],
-                dots=True,
-            )
-            for k, segment in enumerate(run.segments)
-        ]
+        labels = list(dict.fromkeys(s.label for s in run.segments))
+        accuracy = []
+        for k, label in enumerate(labels):
+            frames = [
+                f for f in run.frames if run.segments[f.segment].label == label and f.metrics
+            ]
+            pairs = [[f.time, f.metrics['abs_rel']] for f in frames]
+            accuracy.append(line(label, pairs, COLOURS[k % len(COLOURS)], dots=True))
         data = plots.time_plot([s for s in accuracy if s.x], 'AbsRel', spans, events)
         found.append(Picture('accuracy.png', 'AbsRel', 'Plot of AbsRel per frame over time', data))
     else:
