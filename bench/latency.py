@@ -74,6 +74,15 @@ def cpu_seconds(pid):
     return float('nan')
 
 
+def memory(pid):
+    """Resident memory of a process in MB."""
+    with contextlib.suppress(OSError):
+        for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+            if line.startswith('VmRSS:'):
+                return round(int(line.split()[1]) / 1024, 1)
+    return None
+
+
 class Camera:
     """Publishes images, receives depth and the node's diagnostics."""
 
@@ -211,6 +220,7 @@ def measure(options):
         camera.depth.clear()
         camera.points.clear()
         used, own = cpu_seconds(child.pid), time.process_time()
+        resident = memory(child.pid)
         start = time.monotonic()
         for i in range(round(options.seconds * options.rate)):
             time.sleep(max(0.0, start + i * period - time.monotonic()))
@@ -226,6 +236,7 @@ def measure(options):
             result['sensor to points [ms]'] = percentiles(arrived)
         result['CPU of the node [% of a core]'] = round(100 * used / lasted, 1)
         result['CPU of the camera process [% of a core]'] = round(100 * own / lasted, 1)
+        result['memory of the node, start and end [MB]'] = [resident, memory(child.pid)]
         return result
     finally:
         if camera is not None:

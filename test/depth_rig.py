@@ -64,17 +64,19 @@ class Rig:
     """
     Owns a context with three nodes and one executor that the test spins.
 
+    :param namespace: of all three nodes.
     :param parameters: of the depth node.
     """
 
-    def __init__(self, model, **parameters):
+    def __init__(self, model, namespace='', **parameters):
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
-        self.camera = rclpy.create_node('camera', context=self.context)
-        self.listener = rclpy.create_node('listener', context=self.context)
+        self.camera = rclpy.create_node('camera', context=self.context, namespace=namespace)
+        self.listener = rclpy.create_node('listener', context=self.context, namespace=namespace)
         values = {'model': str(model), 'diagnostics_period': 0.1, **parameters}
         self.node = DepthNode(
+            namespace=namespace,
             context=self.context,
             parameter_overrides=[Parameter(name, value=v) for name, v in values.items()],
         )

@@ -124,7 +124,7 @@ class Pipeline:
         self,
         frame: ThermalFrame,
         wanted: Wanted | None = None,
-        rgb: RgbFrame | None = None,
+        rgb: RgbFrame | Callable[[], RgbFrame | None] | None = None,
         allocate: Allocate | None = None,
     ) -> FrameResult:
         """
@@ -132,7 +132,8 @@ class Pipeline:
 
         :param frame: the thermal picture.
         :param wanted: outputs; by default depth and confidence.
-        :param rgb: colour picture of about the same time, for the cloud.
+        :param rgb: colour picture of about the same time, for the cloud; or what is asked for it
+            once depth is known, so that a picture counts which arrives while the engine works.
         :param allocate: where outputs go; by default new memory.
         :returns: the outputs, or why there are none.
         :raises ThermalError: the picture cannot be taken.
@@ -160,7 +161,11 @@ class Pipeline:
         self._engine = engine
 
     def _process(
-        self, frame: ThermalFrame, wanted: Wanted, rgb: RgbFrame | None, allocate: Allocate
+        self,
+        frame: ThermalFrame,
+        wanted: Wanted,
+        rgb: RgbFrame | Callable[[], RgbFrame | None] | None,
+        allocate: Allocate,
     ) -> FrameResult:
         """Run one frame under the lock."""
         settings, engine, clock = self.settings, self._engine, self._clock
@@ -196,7 +201,7 @@ class Pipeline:
         self._planes(outputs, size, wanted, allocate, result)
         if wanted.cloud and result.intrinsics is not None:
             start = clock()
-            self._build_cloud(frame, rgb, allocate, result)
+            self._build_cloud(frame, rgb() if callable(rgb) else rgb, allocate, result)
             spent['cloud'] = clock() - start
         if wanted.color:
             start = clock()

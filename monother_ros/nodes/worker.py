@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import traceback
@@ -144,7 +145,8 @@ class FrameWorker:
         if not wanted.anything:
             self._outputs.publish_info(self._output_camera(intrinsics), msg.header)
             return
-        rgb = self._rgb.match(msg) if wanted.cloud and intrinsics is not None else None
+        # asked for when the cloud is built: an RGB image has until then to arrive
+        rgb = functools.partial(self._rgb.match, msg)
         frame = ThermalFrame(image, stamp, msg.header.frame_id, intrinsics)
         result = self._pipeline.process(
             frame, wanted, rgb, allocate=self._outputs.buffers.allocate

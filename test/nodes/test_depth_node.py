@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -205,6 +207,33 @@ def test_cloud_takes_colour_from_the_nearest_rgb_image(make_rig, pose):
     assert (seen >> 16 & 255, seen >> 8 & 255, seen & 255) == (250, 120, 10)
     rig.ignore('points')
     rig.until(lambda: rgb.get_subscription_count() == 0, what='unsubscribing from RGB')
+
+
+def test_an_rgb_image_that_arrives_while_the_engine_works_colours_the_cloud(make_rig, monkeypatch):
+    rig = make_rig(rgb_extrinsics=np.eye(4).ravel().tolist(), sync_slop=0.01)
+    rgb = rig.camera.create_publisher(Image, 'rgb/image_raw', 5)
+    rgb_info = rig.camera.create_publisher(CameraInfo, 'rgb/camera_info', 5)
+    rig.listen('points')
+    rig.active().matched()
+    rig.until(lambda: rgb.get_subscription_count() and rgb_info.get_subscription_count())
+    works = rig.node.engine.infer
+    monkeypatch.setattr(
+        rig.node.engine, 'infer', lambda inputs: (time.sleep(0.08), works(inputs))[1]
+    )
+    white = np.full((128, 160, 3), 255, np.uint8)
+
+    def shoot():
+        # thermal first, and no other RGB image within the slop
+        rig.stamp += SECOND // 10
+        stamp = rig.shoot()
+        rgb_info.publish(info_message(160, 128))
+        rgb.publish(image_message(white, stamp, 'rgb8', 'rgb'))
+
+    rig.until(
+        lambda: any(f.name == 'rgb' for m in rig.received['points'] for f in m.fields),
+        tick=shoot,
+        what='colour',
+    )
 
 
 def test_all_outputs_of_one_image_carry_one_stamp(make_rig):

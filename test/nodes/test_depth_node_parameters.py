@@ -49,7 +49,8 @@ def shared_rig(tiny_bundle):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv('ROS_DOMAIN_ID', '93')
         environment.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        rig = Rig(tiny_bundle)
+        # another test of this process may use the same domain
+        rig = Rig(tiny_bundle, namespace='shared')
     rig.listen('depth/image_raw')
     yield rig.active().matched()
     rig.close()
@@ -186,7 +187,7 @@ def test_parameters_can_be_set_over_the_parameter_service(shared_rig):
 
     rig = shared_rig
     client = rig.listener.create_client(
-        SetParametersAtomically, '/depth_node/set_parameters_atomically'
+        SetParametersAtomically, 'depth_node/set_parameters_atomically'
     )
     rig.until(client.service_is_ready)
     request = SetParametersAtomically.Request()

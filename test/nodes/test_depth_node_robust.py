@@ -234,3 +234,37 @@ def test_best_effort_camera_and_reliable_node_are_told_apart(make_rig):
     )
     assert 'thermal_reliability' in rig.message('thermal input')
     assert rig.level('thermal input') == 2
+
+
+def test_two_hundred_random_messages_do_not_end_the_node(rig):
+    rng = np.random.default_rng(7)
+    encodings = ['mono16', 'mono8', '16UC1', '32FC1', 'rgb8', 'bayer_rggb8', 'yuv422', 'nv21', '?']
+    rig.listen('points', 'depth/color')
+    rig.matched()
+    sent = 0
+
+    def throw():
+        nonlocal sent
+        sent += 1
+        height, width, step = (int(v) for v in rng.integers(0, (60, 60, 300)))
+        msg = Image(height=height, width=width, step=step, encoding=str(rng.choice(encodings)))
+        msg.is_bigendian = int(rng.integers(0, 2))
+        size = int(rng.integers(0, 1 + step * height))
+        msg.data = array.array('B', rng.integers(0, 256, size, np.uint8).tobytes())
+        set_stamp(msg.header, int(rng.integers(0, 10)) * SECOND)
+        rig.image.publish(msg)
+        info = info_message(160, 128)
+        info.k = rng.normal(0, 100, 9) * rng.choice([0, 1, np.nan])
+        info.d = rng.normal(0, 1, int(rng.integers(0, 9))).tolist()
+        info.width = int(rng.integers(0, 200))
+        rig.info.publish(info)
+
+    while sent < 200:
+        throw()
+        rig.executor.spin_once(timeout_sec=0.01)
+    rig.stamp = 100 * SECOND
+    rig.first('points')
+    assert rig.node.stage == 'active'
+    drops = _drops(rig)
+    assert sum(n for reason, n in drops.items() if 'unusable' in reason) > 20
+    assert drops.get('internal error', 0) == 0, drops

@@ -102,3 +102,42 @@ def test_declaration_carries_ranges_descriptions_and_read_only(ros_domain):
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+class WithoutPostSet:
+    """A real node as in Humble, where no callback follows a set."""
+
+    def __init__(self, node):
+        self._node = node
+
+    def __getattr__(self, name):
+        if name == 'add_post_set_parameters_callback':
+            raise AttributeError(name)
+        return getattr(self._node, name)
+
+
+@pytest.mark.parametrize('wrap', [lambda node: node, WithoutPostSet])
+def test_guard_applies_what_changed_once_with_and_without_post_set_callback(ros_domain, wrap):
+    import rclpy
+    from rclpy.parameter import Parameter
+
+    from monother_ros.ros.parameter_guard import ParameterGuard
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('guarded', context=context, start_parameter_services=False)
+    applied = []
+    try:
+        declare(node)
+        guard = ParameterGuard(wrap(node), lambda: True, lambda new, names: applied.append(names))
+        guard.reload()
+        values = {'range_max': 50.0, 'confidence_min': 0.0, 'use_sim_time': True}
+        parameters = [Parameter(name, value=v) for name, v in values.items()]
+        assert node.set_parameters_atomically(parameters).successful
+        # confidence_min is as it was, and use_sim_time is not ours
+        assert applied == [{'range_max'}] and guard.current.range_max == 50.0
+        assert not node.set_parameters_atomically([Parameter('range_min', value=60.0)]).successful
+        assert len(applied) == 1 and guard.current.range_min == 0.5
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
