@@ -168,7 +168,7 @@ def test_what_needs_a_restart_is_taken_while_unconfigured(make_rig):
     assert rig.node.trigger_configure().name == 'SUCCESS'
     assert rig.node.guard.current.threads == 1
     assert rig.node.pipeline.settings.range_min == 2.0
-    assert '1 threads' in rig.node.engine.description
+    assert '1 thread' in rig.node.engine.description
     assert not rig.set(threads=2).successful
     assert rig.node.trigger_cleanup().name == 'SUCCESS'
     assert rig.set(threads=2).successful

@@ -129,6 +129,7 @@ def test_images_lost_by_the_default_transport_are_told_with_the_advice(
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     rig = make_rig(autostart=False)
+    rig.watched = 'front/other'
     rig.camera.destroy_publisher(rig.image)
     rig.image = rig.camera.create_publisher(
         Image, 'front/thermal/image_raw', qos_profile_sensor_data
