@@ -35,8 +35,14 @@ EDGE_TAIL = 5.5
 FLAT_SHRINK = 0.12
 """... and so has one whose span falls to this part of what it was a moment ago."""
 
-FLAT_MEMORY = 5.0
-"""Seconds over which the usual span is followed: a scene that stays flat is accepted again."""
+FLAT_SUDDEN = 0.5
+"""A blurred picture is flat only where its span fell to this part of that of the last ordinary
+ones, or nothing was before: dense fog comes slowly, the shutter within a frame."""
+
+FOLLOW_OPEN = 0.3
+FOLLOW_FLAT = 5.0
+"""Seconds over which the usual span is followed by ordinary pictures, and by flat ones: a scene
+that stays flat is accepted again."""
 
 JUMP_SHIFT = 0.15
 """Common shift of all pixels, as a part of the span, that cannot be motion in one frame."""
@@ -147,10 +153,12 @@ class ShutterDetector:
         noise = _noise(rows)
         usual = self._span
         elapsed = 0.0 if last is None else (stamp_ns - last) / 1e9
-        shrunk = usual is not None and span < FLAT_SHRINK * usual
-        flat = span <= max(1.0, FLAT_NOISE * noise) or shrunk
-        flat = flat or (span <= FLAT_BLURRED * noise and _edge_tail(rows) < EDGE_TAIL)
-        gain = -math.expm1(-elapsed / FLAT_MEMORY)
+        flat = span <= max(1.0, FLAT_NOISE * noise)
+        flat = flat or (usual is not None and span < FLAT_SHRINK * usual)
+        if not flat and span <= FLAT_BLURRED * noise:
+            sudden = usual is None or span < FLAT_SUDDEN * usual
+            flat = sudden and _edge_tail(rows) < EDGE_TAIL
+        gain = -math.expm1(-elapsed / (FOLLOW_FLAT if flat else FOLLOW_OPEN))
         self._span = span if usual is None else usual + gain * (span - usual)
         if flat:
             self._closed = True

@@ -185,3 +185,15 @@ def test_another_size_starts_anew():
 def test_colour_is_refused():
     with pytest.raises(ThermalError):
         ShutterDetector().update(np.zeros((4, 4, 3), np.uint8), 1)
+
+
+def test_dense_fog_is_open():
+    """Contrast fades away over two seconds until noise is all that is sharp."""
+    camera, detector = Camera(noise=6.0), ShutterDetector()
+    contrast = np.r_[np.geomspace(1, 0.06, 60), np.full(60, 0.06)]
+    states = []
+    for i, part in enumerate(contrast):
+        scene = cv2.GaussianBlur(camera.scene[:, 2 * i : 2 * i + 320], (0, 0), 8)
+        noisy = 20000 + part * (scene - 20000) + camera.rng.normal(0, 6, scene.shape)
+        states.append(detector.update(noisy.astype(np.uint16), i * FRAME))
+    assert set(states) == {OPEN}
