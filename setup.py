@@ -49,7 +49,7 @@ setup(
             'ros-rclpy[fastrtps]',
         ],
         'bags': ['rosbags>=0.10'],
-        'sim': ['rosbags>=0.10', 'trimesh>=4', 'embreex', 'scipy', 'tqdm'],
+        'sim': ['rosbags>=0.10', 'embreex', 'tqdm'],
         'report': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3'],
         'train': [
             'torch>=2.4',
@@ -64,6 +64,8 @@ setup(
             'ruff>=0.6',
             'mypy>=1.10',
             'psutil',
+            'trimesh>=4',
+            'rtree',
             'colcon-core',
             'colcon-ros',
             'colcon-python-setup-py',

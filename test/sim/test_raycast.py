@@ -11,6 +11,7 @@ from monother_ros.sim.materials import MATERIAL_INDEX, SKY
 from monother_ros.sim.mesh import MeshBuilder, ball, box, grid
 from monother_ros.sim.raycast import CameraRays, RayScene
 from monother_ros.sim.rig import OPTICAL, rotation, transform
+from monother_ros.sim.simulator import SimConfig, Simulator
 from monother_ros.sim.trajectory import Trajectory
 from monother_ros.sim.weather import make_weather
 from monother_ros.sim.world import Mover, Parts, World
@@ -167,3 +168,27 @@ def test_cast_reports_misses_as_infinite():
     assert normal[0].tolist() == [-1, 0, 0]
     assert not normal[1].any()
     assert scene.occluded(np.zeros((2, 3), np.float32), directions).tolist() == [True, False]
+
+
+def test_trimesh_finds_the_same_surfaces():
+    """An independent ray caster (trimesh) is the referee of a whole scene."""
+    trimesh = pytest.importorskip('trimesh')
+    triangle = pytest.importorskip('trimesh.ray.ray_triangle', reason='needs rtree')
+    pytest.importorskip('rtree')
+    scene = Simulator(SimConfig(scene='street', seed=11)).world.scene
+    mesh = trimesh.Trimesh(scene.vertices, scene.faces, process=False)
+    random = np.random.default_rng(5)
+    directions = random.normal(size=(60, 3)).astype(np.float32)
+    directions[:, 2] *= 0.15
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    origins = np.tile(np.float32([0.0, 0.0, 1.2]), (60, 1))
+    distance, face = scene.cast(origins, directions)
+    points, ray, _ = triangle.RayMeshIntersector(mesh).intersects_location(
+        origins.astype(np.float64), directions.astype(np.float64), multiple_hits=True
+    )
+    expected = np.full(60, np.inf)
+    np.minimum.at(expected, ray, np.linalg.norm(points - origins[ray], axis=1))
+    assert np.isfinite(expected).sum() > 20
+    np.testing.assert_array_equal(np.isfinite(distance), np.isfinite(expected))
+    hit = face >= 0
+    np.testing.assert_allclose(distance[hit], expected[hit], rtol=1e-4)
