@@ -117,7 +117,7 @@ def test_a_bag_that_loops_goes_on_at_once(rig):
     msg = rig.first('depth/image_raw')
     rig.until(lambda: stamp_ns(rig.received['depth/image_raw'][-1]) < 60 * SECOND,
               tick=rig.shoot)  # fmt: skip
-    assert rig.node.statistics.resets == before + 1
+    assert rig.node.statistics.resets > before
     assert msg.header.frame_id == FRAME
     later = [s for s in stamps(rig.received['depth/image_raw']) if s < 60 * SECOND]
     assert later == sorted(later)
