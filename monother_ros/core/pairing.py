@@ -119,6 +119,12 @@ class PairMatcher(Generic[A, B]):
             best = min(items, key=lambda entry: abs(entry[0] - stamp_ns))
             return best if abs(best[0] - stamp_ns) <= self.slop_ns else None
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Items of a and of b that are kept now."""
+        with self._lock:
+            return len(self._streams['a'].items), len(self._streams['b'].items)
+
     def reset(self) -> None:
         """Forget everything that waits and the watermarks; counters stay."""
         with self._lock:

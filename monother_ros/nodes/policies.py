@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 from monother_ros.core.errors import SettingsError
+from monother_ros.core.pairing import PairMatcher
 from monother_ros.core.stats import Counters
 from monother_ros.ros.messages import stamp_ns
 
@@ -60,43 +61,32 @@ class NearestStamp(PairingPolicy):
     name = 'nearest stamp'
 
     def __init__(self, slop_ns: int) -> None:
-        self._slop = slop_ns
-        self._lock = threading.Lock()
-        self._recent: deque[tuple[int, Any]] = deque(maxlen=KEPT)
-        self._counters = Counters()
+        # stream a stays empty: waiting for a complete pair would delay the depth
+        self._matcher: PairMatcher[Any, Any] = PairMatcher(slop_ns, KEPT)
+        self._far = Counters()
 
     def add_thermal(self, msg: Any) -> None:
         """Nothing to do: the partner is looked up when the image is processed."""
 
     def add_rgb(self, msg: Any) -> None:
-        """Keep an RGB message; the older ones are forgotten when its stamp goes back."""
-        stamp = stamp_ns(msg)
-        with self._lock:
-            if self._recent and stamp < self._recent[-1][0]:
-                self._counters.add(BACKWARDS, len(self._recent))
-                self._recent.clear()
-            self._recent.append((stamp, msg))
+        """Keep an RGB message; the older ones are forgotten when time jumps back."""
+        self._matcher.add_b(stamp_ns(msg), msg)
 
     def match(self, thermal: Any) -> Any | None:
         """Return the nearest RGB message that is here."""
-        stamp = stamp_ns(thermal)
-        with self._lock:
-            if not self._recent:
-                return None
-            distance, _, msg = min((abs(s - stamp), i, m) for i, (s, m) in enumerate(self._recent))
-            if distance > self._slop:
-                self._counters.add('nearest RGB image too far in time')
-                return None
-            return msg
+        found = self._matcher.nearest_b(stamp_ns(thermal))
+        if found is None and self._matcher.waiting[1]:
+            self._far.add('nearest RGB image too far in time')
+        return None if found is None else found[1]
 
     def reset(self) -> None:
         """Forget every message."""
-        with self._lock:
-            self._recent.clear()
+        self._matcher.reset()
 
     def drops(self) -> dict[str, int]:
         """Messages that found no partner, by reason."""
-        return self._counters.snapshot()
+        jumps = self._matcher.counters['time_jump']
+        return self._far.snapshot() | ({BACKWARDS: jumps} if jumps else {})
 
 
 class MessageFilters(PairingPolicy):
