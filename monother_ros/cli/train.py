@@ -21,7 +21,6 @@ from monother_ros.learning.dataset import (
 )
 from monother_ros.learning.trainer import Trainer, TrainSettings, evaluate_network
 from monother_ros.networks.export import export_bundle, save_weights
-from monother_ros.networks.lite import LiteNetwork
 
 DEPTH_RANGE = (0.5, 80.0)
 """Metres that the bundle promises; what the network says beyond is sky or too far."""
@@ -84,30 +83,31 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.export_only:
         trainer.train(watch_every=arguments.watch_every)
     target = arguments.bundle or arguments.out / 'bundle'
-    size = (settings.width, settings.height)
+    # before the steps at full size have begun, the network knows the half size only
+    size = settings.size(max(0, trainer.step - 1))
     metrics = evaluate_network(trainer.average, validation, size)
-    bundle = write(trainer, trainer.average, target, training, metrics)
+    bundle = write(trainer, target, training, size, metrics)
     tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
     return 0
 
 
 def write(
     trainer: Trainer,
-    network: LiteNetwork,
     target: Path,
     plan: DatasetPlan,
+    size: tuple[int, int],
     metrics: dict[str, float],
 ) -> Bundle:
     """
-    Export the network of a run with the story of its training.
+    Export the averaged network of a run with the story of its training.
 
     :param trainer: the run.
-    :param network: what to export.
     :param target: folder of the bundle.
     :param plan: of the training data.
+    :param size: (width, height) of the network input in pixels.
     :param metrics: on the validation frames.
     """
-    settings = trainer.settings
+    settings, network = trainer.settings, trainer.average
     digest = hashlib.sha256(save_weights(network)).hexdigest()
     return export_bundle(
         network,
@@ -115,7 +115,7 @@ def write(
         revision=f'sim-{trainer.step}-{digest[:8]}',
         normalisation=Normalisation('stable_percentile', 2.0, 98.0, mean=MEAN, std=STD),
         depth_range=DEPTH_RANGE,
-        focal_length=CANONICAL_FOCAL,
+        focal_length=CANONICAL_FOCAL * size[0] / 320,
         training={
             'data': 'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; '
             'clear, fog, smoke, rain. No real image was used.',
@@ -131,6 +131,6 @@ def write(
             'network': network.config.as_dict(),
         },
         metrics={'validation': metrics, 'validation_frames': len(trainer.validation or ())},
-        width=settings.width,
-        height=settings.height,
+        width=size[0],
+        height=size[1],
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,24 +189,24 @@ def check_plan(plan: DatasetPlan, root: Path) -> None:
     """
     Write the plan into an empty folder, or compare it with the one there.
 
-    More frames of the same kind may be asked for later: whole shards are kept.
+    More or fewer frames of the same kind may be asked for later, as long as shards stay whole.
 
     :raises SettingsError: the folder holds a dataset of another plan.
     """
     path = root / 'plan.json'
-    wanted = asdict(plan)
     if path.exists():
-        found = json.loads(path.read_text())
-        grown = found['frames'] <= plan.frames and found['frames'] % (
-            plan.frames_per_world * plan.worlds_per_shard
-        ) in (0, plan.frames % (plan.frames_per_world * plan.worlds_per_shard))
-        if {**found, 'frames': 0} != {**wanted, 'frames': 0} or not grown:
+        found = DatasetPlan(**json.loads(path.read_text()))
+        per_shard = plan.frames_per_world * plan.worlds_per_shard
+        fits = found.frames >= plan.frames or found.frames % per_shard == 0
+        if replace(found, frames=plan.frames) != plan or not fits:
             msg = (
                 f'{root} holds a dataset of another plan ({found}); take another folder or '
                 'delete this one'
             )
             raise SettingsError(msg)
-    atomic_write(path, json.dumps(wanted, indent=2) + '\n')
+        if found.frames >= plan.frames:
+            return
+    atomic_write(path, json.dumps(asdict(plan), indent=2) + '\n')
 
 
 class Frames(Sequence[int]):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from monother_ros.networks.lite import CELL, LiteOutput
+from monother_ros.networks.lite import CELL
 
 TAPS = ((0, 1), (1, 3), (2, 0), (3, 2))
 """Row and column in a cell of the pixels whose depths form the cell's target distribution."""
@@ -75,8 +75,9 @@ def log_gradient(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def supervised_loss(
-    output: LiteOutput,
-    log_depth: Tensor,
+    prediction: Tensor,
+    logits: Tensor,
+    target: Tensor,
     *,
     first: float,
     width: float,
@@ -86,16 +87,16 @@ def supervised_loss(
     """
     Loss of lite training: cross-entropy of the bins, L1 and gradient L1 of log depth.
 
-    :param output: of the network.
-    :param log_depth: (B, 1, H, W) ground truth, log metres; sky is the last bin's centre.
+    :param prediction: (B, 1, H, W) log metres.
+    :param logits: (B, bins, H/4, W/4) of the network.
+    :param target: (B, 1, H, W) ground truth, log metres; sky is the last bin's centre.
     :param first: log metres of the first bin's centre.
     :param width: distance of bin centres in log metres.
     :param depth_weight: of the L1 term.
     :param edge_weight: of the gradient term.
     :returns: the sum and its parts, not weighted.
     """
-    bins = bin_cross_entropy(output.logits, log_depth, first, width)
-    predicted = torch.log(output.depth)
-    depth = log_l1(predicted, log_depth)
-    edges = log_gradient(predicted, log_depth)
+    bins = bin_cross_entropy(logits, target, first, width)
+    depth = log_l1(prediction, target)
+    edges = log_gradient(prediction, target)
     return Losses(bins + depth_weight * depth + edge_weight * edges, bins, depth, edges)

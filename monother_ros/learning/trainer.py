@@ -333,9 +333,9 @@ class Trainer:
             rate = self.settings.learning_rate(self.step)
             for group in self.optimiser.param_groups:
                 group['lr'] = rate
-            output = self.network(images.contiguous(memory_format=torch.channels_last))
+            images = images.contiguous(memory_format=torch.channels_last)
             losses = supervised_loss(
-                output,
+                *self.network.log_depth(images),
                 targets,
                 first=first,
                 width=self.network.bin_width,

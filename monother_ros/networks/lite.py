@@ -147,6 +147,30 @@ class LiteNetwork(nn.Module):
         :param x: (B, 1, H, W) thermal, normalised as the bundle says; H and W multiples of 32.
         :returns: depth, confidence and the logits behind them.
         """
+        logits, weights = self._head(x)
+        log_depth, confidence = self.read(logits)
+        fine_depth, fine_confidence = self.upsample(log_depth, confidence, weights)
+        return LiteOutput(torch.exp(fine_depth), fine_confidence.clamp(0.0, 1.0), logits)
+
+    def log_depth(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        What a loss on depth needs, by the operations whose gradients torch is fast at.
+
+        :param x: as in :meth:`forward`, which gives the same depth.
+        :returns: (B, 1, H, W) log metres, and the logits (B, bins, H/4, W/4).
+        """
+        logits, weights = self._head(x)
+        batch, _, rows, columns = logits.shape
+        q = torch.softmax(logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT) * self.config.sharpness, 1)
+        coarse = (q * self.centres).sum(1, keepdim=True)
+        split = weights.clamp(-8.0, 8.0).reshape(batch, 9, CELL * CELL, rows, columns)
+        padded = F.pad(coarse, (1, 1, 1, 1), mode='replicate')
+        neighbours = F.unfold(padded, 3).view(batch, 9, 1, rows, columns)
+        fine = (torch.softmax(split, 1) * neighbours).sum(1)
+        return F.pixel_shuffle(fine, CELL), logits
+
+    def _head(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the bins and logits of the upsampling weights, (B, 144, H/4, W/4)."""
         features = self.encoder(x)
         y = self.refine[3](self.lateral[3](features[3]))
         for level in (2, 1, 0):
@@ -155,9 +179,7 @@ class LiteNetwork(nn.Module):
         logits = self.bins(y).float()
         detail = self.detail(F.pixel_unshuffle(x, CELL))
         weights = self.weights(self.edge(torch.cat([y, detail], 1))).float()
-        log_depth, confidence = self.read(logits)
-        fine_depth, fine_confidence = self.upsample(log_depth, confidence, weights)
-        return LiteOutput(torch.exp(fine_depth), fine_confidence.clamp(0.0, 1.0), logits)
+        return logits, weights
 
     def read(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """

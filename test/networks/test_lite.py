@@ -36,6 +36,15 @@ def test_shapes_and_ranges(network):
     assert 0 <= out.confidence.min() <= out.confidence.max() <= 1
 
 
+def test_training_path_gives_the_same_depth(network):
+    x = torch.randn(2, 1, 64, 96)
+    with torch.inference_mode():
+        out = network(x)
+        log_depth, logits = network.log_depth(x)
+    torch.testing.assert_close(log_depth, out.depth.log(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits, out.logits)
+
+
 def test_small_enough_to_ship(network):
     assert sum(p.numel() for p in network.parameters()) < 1.2e6
 
