@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import os
-import sys
-import sysconfig
 from pathlib import Path
 
 from monother_ros.core.errors import BundleError
+from monother_ros.core.share import share_folders
 
-PACKAGE = 'monother_ros'
 VARIABLE = 'MONOTHER_MODELS'
 """Environment variable: folders of bundles, searched first, separated as in PATH."""
 
@@ -22,19 +20,10 @@ def model_folders() -> list[Path]:
     """
     Folders that are searched for bundles, best first.
 
-    $MONOTHER_MODELS, then share/monother_ros/models of every prefix in AMENT_PREFIX_PATH, of the
-    Python environment and of the user's own installation, then models/ of a source checkout.
+    $MONOTHER_MODELS, then models/ of every :func:`monother_ros.core.share.share_folders`.
     """
     folders = [Path(item) for item in os.environ.get(VARIABLE, '').split(os.pathsep) if item]
-    prefixes = [item for item in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if item]
-    prefixes += [sysconfig.get_path('data'), sys.prefix]
-    user = f'{os.name}_user'
-    if user in sysconfig.get_scheme_names():
-        prefixes.append(sysconfig.get_path('data', user))
-    folders += [Path(prefix) / 'share' / PACKAGE / 'models' for prefix in prefixes]
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / 'package.xml').is_file():
-        folders.append(checkout / 'models')
+    folders += [folder / 'models' for folder in share_folders()]
     return list(dict.fromkeys(folders))
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -54,10 +55,9 @@ def spin_until_signal(make_node: Callable[[], Any], arguments: Sequence[str] | N
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            while not stop.is_set() and rclpy.ok():
-                executor.spin_once(timeout_sec=POLL)
-        except ExternalShutdownException:
-            pass
+            with contextlib.suppress(ExternalShutdownException):
+                while not stop.is_set() and rclpy.ok():
+                    executor.spin_once(timeout_sec=POLL)
         finally:
             executor.remove_node(node)
             node.destroy_node()

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import MutableMapping
 from pathlib import Path
+
+from monother_ros.core.share import share_folders
 
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 """Read by Fast DDS 3 (Kilted and later), and by Fast DDS 2."""
@@ -32,20 +33,7 @@ def share_folder() -> Path | None:
     :returns: share/monother_ros of the colcon workspace or of the pip environment, or the
         checkout of an editable installation; None where none of them holds a config folder.
     """
-    candidates = []
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        candidates.append(Path(get_package_share_directory('monother_ros')))
-    except (ImportError, LookupError, OSError):
-        pass
-    candidates.append(Path(sys.prefix) / 'share' / 'monother_ros')
-    candidates += [parent / 'share' / 'monother_ros' for parent in Path(__file__).parents[3:6]]
-    candidates.append(Path(__file__).resolve().parents[2])
-    for folder in candidates:
-        if (folder / 'config' / 'fastdds.xml').is_file():
-            return folder
-    return None
+    return next((f for f in share_folders() if (f / 'config' / 'fastdds.xml').is_file()), None)
 
 
 def installed_profile() -> Path | None:

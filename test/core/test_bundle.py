@@ -10,7 +10,7 @@ import shutil
 import pytest
 from bundles import make_bundle
 
-from monother_ros.core import models
+from monother_ros.core import models, share
 from monother_ros.core.bundle import (
     Normalisation,
     TensorSpec,
@@ -236,9 +236,9 @@ def no_models(monkeypatch, tmp_path):
     """No bundle is installed anywhere."""
     monkeypatch.delenv('MONOTHER_MODELS', raising=False)
     monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
-    monkeypatch.setattr(models.sys, 'prefix', str(tmp_path / 'prefix'))
-    monkeypatch.setattr(models.sysconfig, 'get_path', lambda *_: str(tmp_path / 'data'))
-    monkeypatch.setattr(models, '__file__', str(tmp_path / 'site/monother_ros/core/models.py'))
+    monkeypatch.setattr(share.sys, 'prefix', str(tmp_path / 'prefix'))
+    monkeypatch.setattr(share.sysconfig, 'get_path', lambda *_: str(tmp_path / 'data'))
+    monkeypatch.setattr(share, '__file__', str(tmp_path / 'site/monother_ros/core/share.py'))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

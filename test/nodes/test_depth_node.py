@@ -234,6 +234,8 @@ def test_an_rgb_image_that_arrives_while_the_engine_works_colours_the_cloud(make
         tick=shoot,
         what='colour',
     )
+    packed = np.frombuffer(rig.received['points'][-1].data, np.uint32).reshape(-1, 6)[:, 5]
+    assert (packed[packed != 0] & 0xFFFFFF == 0xFFFFFF).any()
 
 
 def test_all_outputs_of_one_image_carry_one_stamp(make_rig):
