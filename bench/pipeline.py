@@ -367,6 +367,29 @@ class Worker:
             self.process.kill()
 
 
+def idle_share(seconds: float) -> float:
+    """Idle part of all cores during some seconds; 1 where the system does not say."""
+
+    def counters() -> tuple[int, int]:
+        numbers = [int(v) for v in Path('/proc/stat').read_text().split('\n')[0].split()[1:]]
+        return sum(numbers), numbers[3] + numbers[4]
+
+    try:
+        before = counters()
+        time.sleep(seconds)
+        after = counters()
+    except OSError:
+        return 1.0
+    return (after[1] - before[1]) / max(1, after[0] - before[0])
+
+
+def wait_until_quiet(limit: float) -> None:
+    """Wait until the machine does nothing else, at most some seconds."""
+    end = time.monotonic() + limit
+    while limit > 0 and time.monotonic() < end and idle_share(0.05) < 0.9:
+        pass
+
+
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Run both ways, frame by frame in turn."""
     profile = HERE.parent / 'config' / 'fastdds.xml'
@@ -404,6 +427,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                         ('textbook', f'textbook {name}', {'cloud': cloud, 'variant': name})
                         for name in variants
                     ]
+            wait_until_quiet(options.wait_quiet if number >= 0 else 0)
             for worker, name, task in tasks:
                 stages = publishers[worker].ask(task)
                 time.sleep(options.gap)
@@ -491,6 +515,12 @@ def main() -> None:
     parser.add_argument('--textbook-cloud-frames', type=int, default=5)
     parser.add_argument('--warmup', type=int, default=10)
     parser.add_argument('--gap', type=float, default=0.02, help='seconds between frames')
+    parser.add_argument(
+        '--wait-quiet',
+        type=float,
+        default=0.0,
+        help='seconds to wait at most before each frame until other programs rest',
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--bundle', default='lite', help='name or folder of a model bundle')
     parser.add_argument('--domain', type=int, default=87, help='ROS domain of this run')
