@@ -3,66 +3,24 @@
 
 from __future__ import annotations
 
-import array
-import struct
-import time
 from types import SimpleNamespace as Fields
 
-import cv2
 import numpy as np
 import pytest
+from ros_images import COLOUR, RNG, THERMAL, as_array, as_numpy, image
 
-from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import CalibrationError, MessageError
-from monother_ros.ros import unusual
 from monother_ros.ros.messages import (
-    CloudBuffer,
-    ImageBuffer,
-    OutputBuffers,
-    camera_info_from_intrinsics,
     cloud_fields,
     cloud_xyz,
-    compressed_to_array,
     image_view,
     intrinsics_from_camera_info,
-    message_to_array,
     rgb_array,
     set_stamp,
     stamp_ns,
     strip_telemetry,
     thermal_array,
 )
-
-
-def image(pixels, encoding, pad=0, big=False, kind=bytes):
-    """Message of an array, its rows padded by some bytes, its data of any type."""
-    pixels = np.ascontiguousarray(pixels)
-    if big:
-        pixels = pixels.astype(pixels.dtype.newbyteorder('>'))
-    height, width = pixels.shape[:2]
-    rows = np.frombuffer(pixels.tobytes(), np.uint8).reshape(height, -1)
-    data = np.pad(rows, ((0, 0), (0, pad)), constant_values=0xAB)
-    return Fields(
-        height=height,
-        width=width,
-        encoding=encoding,
-        step=data.shape[1],
-        is_bigendian=int(big),
-        data=kind(data.tobytes()),
-    )
-
-
-def as_array(data):
-    return array.array('B', data)
-
-
-def as_numpy(data):
-    return np.frombuffer(data, np.uint8)
-
-
-RNG = np.random.default_rng(0)
-THERMAL = RNG.integers(0, 65536, (6, 8), dtype=np.uint16)
-COLOUR = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize('kind', [bytes, bytearray, as_array, as_numpy])
@@ -190,130 +148,6 @@ def test_colour_in_rgb_order():
     np.testing.assert_array_equal(grey, np.repeat(COLOUR[..., :1], 3, -1))
     with pytest.raises(MessageError, match='is no colour picture'):
         rgb_array(image(np.zeros((2, 2), np.float32), '32FC1'))
-
-
-PATTERNS = {'rggb': 'RGGB', 'bggr': 'BGGR', 'gbrg': 'GBRG', 'grbg': 'GRBG'}
-
-
-@pytest.mark.parametrize('wide', [False, True])
-@pytest.mark.parametrize('pattern', PATTERNS)
-def test_bayer(pattern, wide):
-    scale = 256 if wide else 1
-    value = {'R': 200 * scale, 'G': 100 * scale, 'B': 50 * scale}
-    tile = np.array([value[c] for c in PATTERNS[pattern]]).reshape(2, 2)
-    mosaic = np.tile(tile, (8, 8)).astype(np.uint16 if wide else np.uint8)
-    rgb = message_to_array(image(mosaic, f'bayer_{pattern}{16 if wide else 8}', pad=2))
-    assert rgb.dtype == mosaic.dtype
-    assert (rgb[4:-4, 4:-4] == [value['R'], value['G'], value['B']]).all()
-    big = message_to_array(image(mosaic, f'bayer_{pattern}{16 if wide else 8}', big=wide))
-    np.testing.assert_array_equal(rgb, big)
-
-
-@pytest.mark.parametrize('encoding', ['uyvy', 'yuv422', 'yuyv', 'yuv422_yuy2'])
-def test_yuv(encoding):
-    luma, u, v = 120, 90, 200
-    order = [u, luma, v, luma] if encoding in ('uyvy', 'yuv422') else [luma, u, luma, v]
-    pixels = np.tile(np.array(order, np.uint8).reshape(1, 2, 2), (6, 4, 1))
-    rgb = message_to_array(image(pixels, encoding, pad=4))
-    expected = cv2.cvtColor(np.full((1, 1, 3), (luma, v, u), np.uint8), cv2.COLOR_YCrCb2RGB)[0, 0]
-    assert rgb.shape == (6, 8, 3)
-    assert np.abs(rgb.astype(int) - expected).max() < 25
-    assert rgb[0, 0, 0] > rgb[0, 0, 2]
-
-
-def test_nv21():
-    data = np.full((9, 8), 128, np.uint8)
-    msg = image(data, 'nv21')
-    msg.height = 6
-    rgb = message_to_array(msg)
-    assert rgb.shape == (6, 8, 3)
-    assert rgb.std() == 0
-
-
-@pytest.mark.parametrize(
-    ('encoding', 'change', 'sentence'),
-    [
-        ('bayer_rggb8', {'height': 9}, 'truncated'),
-        ('bayer_rggb8', {'step': 3}, 'step 3 cannot be'),
-        ('bayer_rggb8', {'width': 0}, 'cannot be'),
-        ('yuyv', {}, 'step 8 cannot be'),
-        ('nv21', {}, 'truncated'),
-        ('bayer_xxxx8', {}, 'needs cv_bridge'),
-        ('nv24', {}, 'needs cv_bridge'),
-    ],
-)
-def test_defects_of_unusual_images(encoding, change, sentence, monkeypatch):
-    monkeypatch.setattr(unusual, '_bridge', lambda: None)
-    msg = image(np.zeros((6, 8), np.uint8), encoding)
-    vars(msg).update(change)
-    with pytest.raises(MessageError, match=sentence):
-        message_to_array(msg)
-
-
-@pytest.mark.ros_distro
-def test_cv_bridge_agrees_with_opencv(monkeypatch):
-    pytest.importorskip('cv_bridge')
-    sensor_msgs = pytest.importorskip('sensor_msgs.msg')
-    mosaic = cv2.GaussianBlur(RNG.uniform(0, 255, (16, 16)), (0, 0), 3).astype(np.uint8)
-    msg = sensor_msgs.Image(height=16, width=16, encoding='bayer_rggb8', step=16)
-    msg.data = array.array('B', mosaic.tobytes())
-    if unusual._bridge() is None:
-        pytest.skip('cv_bridge does not fit this NumPy')
-    with_bridge = unusual.unusual_to_rgb(msg)
-    monkeypatch.setattr(unusual, '_bridge', lambda: None)
-    np.testing.assert_array_equal(with_bridge, unusual.unusual_to_rgb(msg))
-
-
-def compressed(form, pixels, extension='.png', header=b''):
-    return Fields(format=form, data=header + cv2.imencode(extension, pixels)[1].tobytes())
-
-
-def test_png_keeps_16_bit():
-    np.testing.assert_array_equal(
-        thermal_array(compressed('mono16; png compressed', THERMAL)), THERMAL
-    )
-    telemetry = np.vstack([THERMAL[:2], THERMAL])
-    np.testing.assert_array_equal(
-        thermal_array(compressed('16UC1; png compressed', telemetry), 6), THERMAL
-    )
-
-
-def test_compressed_colour_is_rgb():
-    msg = compressed('rgb8; png compressed bgr8', COLOUR[..., ::-1])
-    np.testing.assert_array_equal(compressed_to_array(msg), COLOUR)
-    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
-    jpeg = compressed('jpeg', flat[..., ::-1], '.jpg')
-    assert np.abs(rgb_array(jpeg).astype(int) - flat).max() < 4
-
-
-def test_compressed_depth():
-    header = struct.pack('<iff', 0, 0, 0)
-    msg = compressed('16UC1; compressedDepth png', THERMAL, header=header)
-    np.testing.assert_array_equal(compressed_to_array(msg), THERMAL)
-    a, b = 2000.0, -30.0
-    depth = RNG.uniform(0.5, 20, (6, 8)).astype(np.float32)
-    coded = np.rint(a / depth + b).astype(np.uint16)
-    coded[0, 0] = 0
-    msg = compressed('32FC1; compressedDepth', coded, header=struct.pack('<iff', 1, a, b))
-    decoded = compressed_to_array(msg)
-    assert np.isnan(decoded[0, 0])
-    np.testing.assert_allclose(decoded.ravel()[1:], depth.ravel()[1:], rtol=0.15)
-    np.testing.assert_allclose(decoded.ravel()[1:], a / (coded.ravel()[1:] - b), rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ('msg', 'sentence'),
-    [
-        (Fields(format='png', data=b''), 'is empty'),
-        (Fields(format='png', data=b'\x89PNG\r\n\x1a\n' + b'\0' * 50), 'is damaged|cannot be'),
-        (Fields(format='jpeg', data=b'not an image'), 'neither PNG nor JPEG'),
-        (Fields(format='16UC1; compressedDepth rvl', data=b'\0' * 50), 'transport to png'),
-        (Fields(format='16UC1; compressedDepth png', data=b'\0' * 12), 'cannot be read'),
-    ],
-)
-def test_defects_of_compressed_images(msg, sentence):
-    with pytest.raises(MessageError, match=sentence):
-        compressed_to_array(msg)
 
 
 def info(**change):
@@ -477,123 +311,3 @@ def test_real_bags_are_read(shared):
                 seen[kind] = seen.get(kind, 0) + 1
     assert seen.keys() == {'Image', 'CompressedImage', 'CameraInfo', 'PointCloud2'}
     assert seen['CameraInfo'] >= 15
-
-
-# what follows needs ROS messages
-
-
-@pytest.fixture(name='msgs')
-def _msgs():
-    return pytest.importorskip('sensor_msgs.msg')
-
-
-def test_image_buffer_is_the_message(msgs):
-    buffer = ImageBuffer()
-    view = buffer.view((4, 6), np.float32)
-    message = buffer.message
-    view[:] = np.arange(24).reshape(4, 6)
-    assert (message.encoding, message.step, message.height, message.width) == ('32FC1', 24, 4, 6)
-    assert len(message.data) == 96
-    np.testing.assert_array_equal(image_view(message), view)
-    assert buffer.view((4, 6), np.float32) is view
-    assert buffer.message is message
-    other = buffer.view((2, 3, 3), np.uint8)
-    assert buffer.message is not message
-    assert buffer.message.encoding == 'bgr8'
-    other[:] = 5
-    assert bytes(buffer.message.data) == b'\5' * 18
-    assert ImageBuffer().view((2, 2), np.uint16).dtype == np.uint16
-
-
-@pytest.mark.parametrize('fields', [5, 6])
-def test_cloud_buffer_is_the_message(msgs, fields):
-    buffer = CloudBuffer()
-    view = buffer.view((3, 4, fields))
-    view[:] = np.arange(view.size).reshape(view.shape)
-    view[1, 1, :3] = np.nan
-    message = buffer.message
-    assert (message.height, message.width) == (3, 4)
-    assert (message.point_step, message.row_step) == (4 * fields, 16 * fields)
-    assert [f.name for f in message.fields][-1] == ('rgb' if fields == 6 else 'intensity')
-    assert not message.is_dense
-    np.testing.assert_array_equal(
-        cloud_xyz(message), np.delete(view.reshape(-1, fields), 5, 0)[:, :3]
-    )
-    assert buffer.view((3, 4, fields)) is view
-
-
-def test_output_buffers_keep_header_and_memory(msgs):
-    from std_msgs.msg import Header
-
-    buffers = OutputBuffers()
-    header = Header(frame_id='thermal')
-    depth = buffers.allocate('depth', (4, 6), np.float32)
-    depth[:] = 3
-    cloud = buffers.allocate('cloud', (4, 6, 5), np.float32)
-    cloud[:] = 7
-    message = buffers.message('depth', header)
-    assert message.header.frame_id == 'thermal'
-    assert image_view(message)[3, 5] == 3
-    assert cloud_xyz(buffers.message('cloud', header))[0, 0] == 7
-    assert buffers.allocate('depth', (4, 6), np.float32) is depth
-
-
-def test_camera_info_goes_there_and_back(msgs):
-    for camera in (
-        Intrinsics(640, 512, 500.0, 505.0, 320.0, 256.0, 'plumb_bob', (-0.25, 0.1, 0.0, 0.001)),
-        Intrinsics(640, 512, 500.0, 505.0, 320.0, 256.0, 'equidistant', (0.1, 0.0, 0.0, 0.0)),
-        Intrinsics(640, 512, 500.0, 505.0, 320.0, 256.0),
-    ):
-        message = camera_info_from_intrinsics(camera)
-        assert intrinsics_from_camera_info(message) == camera
-        assert list(message.p[:4]) == [500, 0, 320, 0]
-        assert list(message.r) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
-
-
-@pytest.mark.parametrize('check', ['0', '1'])
-def test_reused_message_is_published_anew(ros_domain, monkeypatch, check):
-    """Over real DDS: each publish sends what is in the buffer at that moment."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from sensor_msgs.msg import Image, PointCloud2
-
-    monkeypatch.setenv('ROS_PYTHON_CHECK_FIELDS', check)
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node('reuse', context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
-        images, clouds = [], []
-        node.create_subscription(
-            Image, 'depth', lambda m: images.append((m.header.frame_id, image_view(m).copy())), 10
-        )
-        node.create_subscription(PointCloud2, 'points', lambda m: clouds.append(cloud_xyz(m)), 10)
-        publishers = {
-            'depth': node.create_publisher(Image, 'depth', 10),
-            'cloud': node.create_publisher(PointCloud2, 'points', 10),
-        }
-        deadline = time.monotonic() + 10
-        while any(p.get_subscription_count() == 0 for p in publishers.values()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        buffers = OutputBuffers()
-        from std_msgs.msg import Header
-
-        for i in range(5):
-            buffers.allocate('depth', (64, 80), np.float32)[:] = i
-            buffers.allocate('cloud', (8, 8, 5), np.float32)[:] = 10 + i
-            header = Header(frame_id=f'frame{i}')
-            for kind, publisher in publishers.items():
-                publisher.publish(buffers.message(kind, header))
-        while len(images) < 5 or len(clouds) < 5:
-            assert time.monotonic() < deadline
-            executor.spin_once(timeout_sec=0.1)
-        assert [frame for frame, _ in images] == [f'frame{i}' for i in range(5)]
-        assert [float(m[0, 0]) for _, m in images] == [0, 1, 2, 3, 4]
-        assert all((m == m[0, 0]).all() for _, m in images)
-        assert [float(c[0, 0]) for c in clouds] == [10, 11, 12, 13, 14]
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
