@@ -28,25 +28,25 @@ class AugmentSettings:
 
     flip: float = 0.5
     """mirror left and right"""
-    bounds: float = 0.5
+    bounds: float = 0.4
     """other percentiles than those of the bundle"""
-    zoom: float = 0.35
+    zoom: float = 0.2
     """crop a window, which is what a longer lens pointed a little elsewhere sees"""
     largest_zoom: float = 1.3
     """ratio of the picture to the smallest window"""
-    gamma: float = 0.4
+    gamma: float = 0.25
     """bend of the grey scale"""
-    contrast: float = 0.4
+    contrast: float = 0.25
     """gain and offset of the grey scale"""
-    noise: float = 0.5
+    noise: float = 0.3
     """temporal noise"""
-    pattern: float = 0.3
+    pattern: float = 0.2
     """column and row noise"""
-    shading: float = 0.3
+    shading: float = 0.2
     """smooth brightness change over the picture"""
-    blur: float = 0.2
+    blur: float = 0.1
     """defocus"""
-    erase: float = 0.1
+    erase: float = 0.05
     """rows without content"""
 
 

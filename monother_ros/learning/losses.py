@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -49,15 +50,24 @@ def bin_cross_entropy(logits: Tensor, log_depth: Tensor, first: float, width: fl
     return -(below + share * (above - below)).mean()
 
 
-def log_l1(prediction: Tensor, target: Tensor) -> Tensor:
+def cautious_l1(prediction: Tensor, target: Tensor, beyond: float, beyond_weight: float) -> Tensor:
     """
-    Mean absolute difference of logarithms, the relative error for small errors.
+    Mean error of depth, in which too far is worse than too near.
+
+    With e = ln p - ln g: -e where the prediction is too near, and p / g - 1 where it is too far
+    (the relative error), up to a factor of five, from where it grows as e does.
 
     :param prediction: (B, 1, H, W) log metres.
     :param target: (B, 1, H, W) log metres.
+    :param beyond: log metres from which ground truth is out of range (sky mostly).
+    :param beyond_weight: weight of such pixels; others weigh 1.
     :returns: scalar.
     """
-    return (prediction - target).abs().mean()
+    error = prediction - target
+    limit = math.log(5.0)
+    far = torch.expm1(error.clamp(0.0, limit)) + (error - limit).clamp(min=0.0)
+    weight = torch.where(target >= beyond, beyond_weight, 1.0)
+    return (weight * (far - error.clamp(max=0.0))).mean()
 
 
 def log_gradient(prediction: Tensor, target: Tensor) -> Tensor:
@@ -81,22 +91,26 @@ def supervised_loss(
     *,
     first: float,
     width: float,
+    beyond: float = math.log(80.0),
+    beyond_weight: float = 0.3,
     depth_weight: float = 1.0,
-    edge_weight: float = 0.2,
+    edge_weight: float = 0.1,
 ) -> Losses:
     """
-    Loss of lite training: cross-entropy of the bins, L1 and gradient L1 of log depth.
+    Loss of lite training: cross-entropy of the bins, error and gradient error of log depth.
 
     :param prediction: (B, 1, H, W) log metres.
     :param logits: (B, bins, H/4, W/4) of the network.
     :param target: (B, 1, H, W) ground truth, log metres; sky is the last bin's centre.
     :param first: log metres of the first bin's centre.
     :param width: distance of bin centres in log metres.
-    :param depth_weight: of the L1 term.
+    :param beyond: log metres from which ground truth is out of range.
+    :param beyond_weight: weight of such pixels in the depth term.
+    :param depth_weight: of the depth term.
     :param edge_weight: of the gradient term.
     :returns: the sum and its parts, not weighted.
     """
     bins = bin_cross_entropy(logits, target, first, width)
-    depth = log_l1(prediction, target)
+    depth = cautious_l1(prediction, target, beyond, beyond_weight)
     edges = log_gradient(prediction, target)
     return Losses(bins + depth_weight * depth + edge_weight * edges, bins, depth, edges)

@@ -70,8 +70,8 @@ class TrainSettings:
     average: float = 0.998
     """decay of the moving average of the weights that is exported"""
     depth_weight: float = 1.0
-    """weight of the L1 loss of log depth"""
-    edge_weight: float = 0.2
+    """weight of the loss of depth"""
+    edge_weight: float = 0.1
     """weight of the gradient loss of log depth"""
     seed: int = 0
     """of weights, order and augmentation"""
@@ -353,7 +353,7 @@ class Trainer:
                 values = {k: float(v.detach()) for k, v in losses._asdict().items()}
                 for key, value in {'step': self.step, 'rate': rate, **values}.items():
                     self.training[key].append(value)
-                bar.set_postfix_str(f'loss {values["total"]:.3f} L1 {values["depth"]:.3f}')
+                bar.set_postfix_str(f'loss {values["total"]:.3f} depth {values["depth"]:.3f}')
             if self.validation is not None and watch_every and self.step % watch_every == 0:
                 self.watch()
             if time.monotonic() - saved > save_seconds:

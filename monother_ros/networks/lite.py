@@ -40,8 +40,12 @@ class LiteConfig:
     """centre of the last bin in metres; sky and everything beyond belongs to it"""
     width: int = 64
     """channels of the decoder"""
-    sharpness: float = 2.0
+    sharpness: float = 1.5
     """power applied to the distribution before the expectation: 1 mean, large values mode"""
+    caution: float = 1.0
+    """each bin's probability is divided by its distance to this power before the expectation:
+    1 weighs errors relative to the true distance, so that of a near and a far guess the near one
+    is told unless the far one is much likelier; 0 does not prefer either"""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and manifests."""
@@ -161,7 +165,8 @@ class LiteNetwork(nn.Module):
         """
         logits, weights = self._head(x)
         batch, _, rows, columns = logits.shape
-        q = torch.softmax(logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT) * self.config.sharpness, 1)
+        bounded = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT) - self.config.caution * self.centres
+        q = torch.softmax(bounded * self.config.sharpness, 1)
         coarse = (q * self.centres).sum(1, keepdim=True)
         split = weights.clamp(-8.0, 8.0).reshape(batch, 9, CELL * CELL, rows, columns)
         padded = F.pad(coarse, (1, 1, 1, 1), mode='replicate')
@@ -185,8 +190,9 @@ class LiteNetwork(nn.Module):
         """
         Log depth and confidence of each cell's distribution.
 
-        Depth is the expectation of log depth under the sharpened distribution p^s / sum p^s, so
-        that a cell between two surfaces goes to the likelier one instead of into the air between.
+        Depth is the expectation of log depth under q = (p / c^a)^s / sum (p / c^a)^s with the bin
+        centres c: with caution a an obstacle is not missed for a likely sky behind it, and with
+        sharpness s a cell between two surfaces goes to one of them instead of between.
         Confidence is the mass of p itself within a factor of 1.25 of that depth: the network's
         own estimate of the probability that the depth there counts for the metric delta-1.
 
@@ -198,7 +204,7 @@ class LiteNetwork(nn.Module):
         """
         bounded = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         p = torch.exp(bounded)
-        q = torch.exp(bounded * self.config.sharpness)
+        q = torch.exp((bounded - self.config.caution * self.centres) * self.config.sharpness)
         moments = F.conv2d(q, self.moments)
         log_depth = moments[:, :1] / moments[:, 1:]
         # part of each bin's interval that lies inside the window around the depth

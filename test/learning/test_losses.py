@@ -52,11 +52,22 @@ def test_depth_outside_of_the_bins_goes_to_the_outer_ones():
     assert high == pytest.approx(low + 5.0, rel=1e-5)
 
 
-def test_l1_and_gradient_by_hand():
+def test_gradient_by_hand():
     target = torch.zeros(1, 1, 2, 2)
     prediction = torch.tensor([[[[0.0, 1.0], [0.0, 3.0]]]])
-    assert losses.log_l1(prediction, target).item() == pytest.approx(1.0)
     # differences along x: 1, 3; along y: 0, 2
     assert losses.log_gradient(prediction, target).item() == pytest.approx(2.0 + 1.0)
     shifted = losses.log_gradient(prediction + 7, target).item()
     assert shifted == pytest.approx(3.0)
+
+
+def test_too_far_is_worse_than_too_near():
+    """Ground truth 10 m twice and sky; predictions 5 m, 20 m, 60 m; then one far beyond."""
+    target = torch.log(torch.tensor([10.0, 10.0, 120.0])).view(1, 1, 1, 3)
+    prediction = torch.log(torch.tensor([5.0, 20.0, 60.0])).view(1, 1, 1, 3)
+    expected = (math.log(2) + 1.0 + 0.25 * math.log(2)) / 3
+    got = losses.cautious_l1(prediction, target, math.log(80), 0.25).item()
+    assert got == pytest.approx(expected, rel=1e-5)
+    beyond = torch.log(torch.tensor(10.0 * 5 * math.e))
+    got = losses.cautious_l1(beyond.view(1, 1, 1, 1), target[..., :1], math.log(80), 1.0)
+    assert got.item() == pytest.approx(4.0 + 1.0, rel=1e-5)

@@ -57,13 +57,26 @@ def test_depth_of_a_certain_distribution(network):
 
 def test_two_surfaces_go_to_the_likelier_one(network):
     """Near wall with 90 %, far wall with 10 %: depth is near the wall, confidence is its mass."""
-    log_depth, confidence = network.read(logits_of((10, 0.9), (50, 0.1)))
+    config = LiteConfig(sharpness=2.0, caution=0.0)
+    log_depth, confidence = LiteNetwork(config).read(logits_of((10, 0.9), (50, 0.1)))
     centres = network.centres.view(-1)
     weight = 0.1**2 / (0.9**2 + 0.1**2)
     expected = centres[10] + weight * (centres[50] - centres[10])
     assert log_depth.item() == pytest.approx(expected.item(), abs=1e-3)
     # a factor of 1.25 is 2.57 bins, and bin 10 is half a bin away
     assert confidence.item() == pytest.approx(0.9, abs=0.01)
+
+
+def test_caution_prefers_the_near_surface(network):
+    """60 % sky, 40 % wall at bin 10: told is the wall, with the wall's part as confidence."""
+    log_depth, confidence = network.read(logits_of((10, 0.4), (63, 0.6)))
+    centres = network.centres.view(-1)
+    near, far = (math.exp(-centres[k].item()) for k in (10, 63))
+    weight = (0.6 * far) ** 1.5 / ((0.6 * far) ** 1.5 + (0.4 * near) ** 1.5)
+    expected = centres[10] + weight * (centres[63] - centres[10])
+    assert log_depth.item() == pytest.approx(expected.item(), abs=1e-3)
+    assert log_depth.item() < centres[12].item()
+    assert confidence.item() == pytest.approx(0.4, abs=0.02)
 
 
 def test_confidence_is_mass_within_a_factor(network):
