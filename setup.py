@@ -40,7 +40,6 @@ setup(
         'numpy>=1.21',
         'opencv-python-headless>=4.5',
         'onnxruntime>=1.17',
-        'PyYAML>=5.4',
     ],
     extras_require={
         'ros': [
@@ -64,6 +63,7 @@ setup(
             'ruff>=0.6',
             'mypy>=1.10',
             'psutil',
+            'PyYAML>=5.4',
             'trimesh>=4',
             'rtree',
             'colcon-core',
