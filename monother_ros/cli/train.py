@@ -11,16 +11,17 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from monother_ros.core.bundle import Bundle, Normalisation
+from monother_ros.core.bundle import Bundle, Normalisation, find_bundle, load_bundle
 from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD
+from monother_ros.learning.batches import TrainSettings
 from monother_ros.learning.dataset import (
     VALIDATION_SEED,
     DatasetPlan,
     Frames,
     render_dataset,
 )
-from monother_ros.learning.trainer import Trainer, TrainSettings, evaluate_network
-from monother_ros.networks.export import export_bundle, save_weights
+from monother_ros.learning.trainer import Trainer, evaluate_network
+from monother_ros.networks.export import WEIGHTS, export_bundle, load_weights, save_weights
 
 DEPTH_RANGE = (0.5, 80.0)
 """Metres that the bundle promises; what the network says beyond is sky or too far."""
@@ -49,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threads', type=int, default=0, help='of torch; 0 leaves its default')
     parser.add_argument('--workers', type=int, default=2, help='processes that render')
     parser.add_argument('--watch-every', type=int, default=500, help='steps between validations')
+    parser.add_argument(
+        '--start', metavar='BUNDLE', help='begin with the weights of this bundle (name or folder)'
+    )
     parser.add_argument('--bundle', type=Path, help='of the result; OUT/bundle if not given')
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
@@ -79,14 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
         rate=arguments.rate,
         seed=arguments.seed,
     )
-    trainer = Trainer(arguments.out, frames, settings, validation=validation)
+    parent = load_bundle(find_bundle(arguments.start)) if arguments.start else None
+    start = None if parent is None else load_weights(parent.path / WEIGHTS)
+    trainer = Trainer(arguments.out, frames, settings, validation=validation, start=start)
     if not arguments.export_only:
         trainer.train(watch_every=arguments.watch_every)
     target = arguments.bundle or arguments.out / 'bundle'
     # before the steps at full size have begun, the network knows the half size only
     size = settings.size(max(0, trainer.step - 1))
     metrics = evaluate_network(trainer.average, validation, size)
-    bundle = write(trainer, target, training, size, metrics)
+    bundle = write(trainer, target, training, size, metrics, parent)
     tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
     return 0
 
@@ -97,6 +103,7 @@ def write(
     plan: DatasetPlan,
     size: tuple[int, int],
     metrics: dict[str, float],
+    parent: Bundle | None = None,
 ) -> Bundle:
     """
     Export the averaged network of a run with the story of its training.
@@ -106,7 +113,10 @@ def write(
     :param plan: of the training data.
     :param size: (width, height) of the network input in pixels.
     :param metrics: on the validation frames.
+    :param parent: bundle whose weights the run began with.
     """
+    story = {} if parent is None else {'began_with': dict(parent.training)}
+    start = '' if parent is None else f'--start {parent.name} '
     settings, network = trainer.settings, trainer.average
     digest = hashlib.sha256(save_weights(network)).hexdigest()
     return export_bundle(
@@ -122,14 +132,16 @@ def write(
             'command': f'monother train --frames {plan.frames} --steps {settings.steps} '
             f'--full-steps {settings.full_steps} --batch {settings.batch} '
             f'--full-batch {settings.full_batch} --rate {settings.rate:g} '
-            f'--seed {settings.seed} --out OUT',
+            f'--seed {settings.seed} {start}--out OUT',
             'frames': plan.frames,
             'worlds': plan.worlds,
             'world_seeds': [plan.first_seed, plan.first_seed + plan.worlds - 1],
             'steps': trainer.step,
             'steps_at_half_size': min(trainer.step, settings.small_steps),
             'network': network.config.as_dict(),
+            **story,
         },
+        parent=None if parent is None else parent.revision,
         metrics={'validation': metrics, 'validation_frames': len(trainer.validation or ())},
         width=size[0],
         height=size[1],

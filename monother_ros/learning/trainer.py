@@ -9,29 +9,25 @@ the step alone, so a run that was stopped and resumed gives the same weights as 
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import hashlib
 import io
 import math
 import os
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from queue import Full, Queue
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.files import atomic_write
 from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sparsification
 from monother_ros.learning.augment import PLAIN, AugmentSettings, make_sample
+from monother_ros.learning.batches import Batches, TrainSettings
 from monother_ros.learning.curves import write_curves
 from monother_ros.learning.dataset import Frames
 from monother_ros.learning.losses import supervised_loss
@@ -40,161 +36,6 @@ from monother_ros.networks.lite import LiteConfig, LiteNetwork
 CHECKPOINT = 'checkpoint.pt'
 CURVES = 'curves.png'
 _FORMAT = 1
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Everything that decides the weights, beside the data."""
-
-    steps: int = 4000
-    """optimiser steps"""
-    full_steps: int = 1200
-    """how many of them, the last ones, are done at full size; those before at half of the width
-    and height, which is four times faster. The learning rate falls during these steps only."""
-    batch: int = 32
-    """samples per step at the small size"""
-    full_batch: int = 12
-    """samples per step at the full size"""
-    width: int = 320
-    """width of the network input in pixels"""
-    height: int = 256
-    """height of the network input in pixels"""
-    rate: float = 2e-3
-    """highest learning rate"""
-    warmup: int = 200
-    """steps in which the learning rate rises"""
-    weight_decay: float = 0.02
-    """of AdamW"""
-    clip: float = 5.0
-    """limit of the gradient's norm"""
-    average: float = 0.998
-    """decay of the moving average of the weights that is exported"""
-    depth_weight: float = 1.0
-    """weight of the loss of depth"""
-    edge_weight: float = 0.1
-    """weight of the gradient loss of log depth"""
-    seed: int = 0
-    """of weights, order and augmentation"""
-
-    @property
-    def small_steps(self) -> int:
-        """Steps at the small size, which come first."""
-        return max(0, self.steps - self.full_steps)
-
-    def size(self, step: int) -> tuple[int, int]:
-        """Width and height of the samples of a step."""
-        small = step < self.small_steps
-        return (self.width // 2, self.height // 2) if small else (self.width, self.height)
-
-    def learning_rate(self, step: int) -> float:
-        """
-        Learning rate of a step.
-
-        Rise and plateau at the small size, then half a cosine down to nearly nothing; smaller
-        batches take smaller steps, in proportion to the root of their size.
-        """
-        rate = self.rate * min(1.0, (step + 1) / max(1, self.warmup))
-        if step < self.small_steps:
-            return rate
-        part = (step - self.small_steps) / max(1, self.steps - self.small_steps)
-        rate *= math.sqrt(self.full_batch / self.batch)
-        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
-
-
-class Batches:
-    """
-    Batches of a run, prepared by a thread while the network trains.
-
-    :param frames: training data.
-    :param settings: of the run.
-    :param augment: how samples are changed.
-    :param far: target depth of sky, metres.
-    """
-
-    def __init__(
-        self, frames: Frames, settings: TrainSettings, augment: AugmentSettings, far: float
-    ) -> None:
-        self.frames = frames
-        self.settings = settings
-        self.augment = augment
-        self.far = far
-        self._starts: dict[int, int] = {}
-
-    def indices(self, step: int) -> NDArray[np.int64]:
-        """Frames of a step: each epoch is a permutation, cut into batches without a rest."""
-        settings = self.settings
-        count = settings.batch if step < settings.small_steps else settings.full_batch
-        done = min(step, settings.small_steps) * settings.batch
-        done += max(0, step - settings.small_steps) * settings.full_batch
-        places = np.arange(done, done + count)
-        epochs, rows = places // len(self.frames), places % len(self.frames)
-        orders = {
-            int(e): np.random.default_rng([settings.seed, 1, int(e)]).permutation(len(self.frames))
-            for e in np.unique(epochs)
-        }
-        return np.array([orders[int(e)][r] for e, r in zip(epochs, rows, strict=True)])
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """
-        Samples of a step.
-
-        :param step: from 0.
-        :returns: (B, 1, h, w) input and (B, 1, h, w) log metres.
-        """
-        rng = np.random.default_rng([self.settings.seed, 2, step])
-        size = self.settings.size(step)
-        samples = [
-            make_sample(
-                self.frames.thermal(i),
-                self.frames.depth(i),
-                self.frames.bounds[i],
-                float(self.frames.focal[i]),
-                size,
-                self.far,
-                rng,
-                self.augment,
-            )
-            for i in self.indices(step)
-        ]
-        images = torch.from_numpy(np.stack([s[0] for s in samples])[:, None])
-        targets = torch.from_numpy(np.stack([s[1] for s in samples])[:, None])
-        return images, targets
-
-    def run(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """
-        Batches of the steps start to stop - 1.
-
-        :raises Exception: what went wrong while a batch was prepared.
-        """
-        queue: Queue[tuple[Tensor, Tensor] | BaseException] = Queue(3)
-        over = threading.Event()
-
-        def put(item: tuple[Tensor, Tensor] | BaseException) -> None:
-            while not over.is_set():
-                with contextlib.suppress(Full):
-                    queue.put(item, timeout=0.5)
-                    return
-
-        def work() -> None:
-            try:
-                for step in range(start, stop):
-                    if over.is_set():
-                        return
-                    put(self.batch(step))
-            except BaseException as err:
-                put(err)
-
-        thread = threading.Thread(target=work, name='batches', daemon=True)
-        thread.start()
-        try:
-            for _ in range(start, stop):
-                item = queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            over.set()
-            thread.join()
 
 
 class Trainer:
@@ -209,6 +50,7 @@ class Trainer:
     :param config: of the network.
     :param augment: how samples are changed.
     :param validation: frames to watch; None for none.
+    :param start: network to begin with, such as that of an older bundle; None begins anew.
     :raises SettingsError: the checkpoint in the folder belongs to other settings.
     """
 
@@ -220,13 +62,18 @@ class Trainer:
         config: LiteConfig | None = None,
         augment: AugmentSettings | None = None,
         validation: Frames | None = None,
+        start: LiteNetwork | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.settings = settings
         self.frames = frames
         self.validation = validation
         torch.manual_seed(settings.seed)
-        network = LiteNetwork(config)
+        network = LiteNetwork(config if start is None else start.config)
+        self.begun_with: str | None = None
+        if start is not None:
+            network.load_state_dict(start.state_dict())
+            self.begun_with = weights_digest(start)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.batches = Batches(
@@ -253,12 +100,15 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
-        return {
+        identity = {
             'settings': asdict(self.settings),
             'config': self.network.config.as_dict(),
             'augment': asdict(self.batches.augment),
             'frames': len(self.frames),
         }
+        if self.begun_with is not None:
+            identity['start'] = self.begun_with
+        return identity
 
     def save(self) -> Path:
         """Write the checkpoint, whole or not at all."""
@@ -286,7 +136,7 @@ class Trainer:
             end = {'steps': settings.steps, 'full_steps': settings.full_steps}
             found = {**found, 'settings': {**found['settings'], **end}}
         if found != wanted:
-            differing = [k for k in wanted if found.get(k) != wanted[k]]
+            differing = [k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k)]
             msg = (
                 f'{self.folder / CHECKPOINT} belongs to a run with other {", ".join(differing)}; '
                 'repeat the settings of that run or take another folder'
@@ -334,8 +184,10 @@ class Trainer:
             for group in self.optimiser.param_groups:
                 group['lr'] = rate
             images = images.contiguous(memory_format=torch.channels_last)
+            prediction, logits = self.network.log_depth(images)
             losses = supervised_loss(
-                *self.network.log_depth(images),
+                prediction,
+                logits,
                 targets,
                 first=first,
                 width=self.network.bin_width,
@@ -403,6 +255,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         msg = f'{path} is no checkpoint of format {_FORMAT}; train anew or update monother_ros'
         raise SettingsError(msg)
     return state
+
+
+def weights_digest(network: LiteNetwork) -> str:
+    """Digest of all parameters and statistics, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def evaluate_network(

@@ -10,12 +10,12 @@ torch = pytest.importorskip('torch', reason='torch is not installed')
 
 from monother_ros.core.errors import SettingsError  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
+from monother_ros.learning.batches import TrainSettings  # noqa: E402
 from monother_ros.learning.dataset import Frames  # noqa: E402
 from monother_ros.learning.trainer import (  # noqa: E402
     CHECKPOINT,
     CURVES,
     Trainer,
-    TrainSettings,
     evaluate_network,
     load_checkpoint,
 )
@@ -123,3 +123,16 @@ def test_failing_batch_stops_the_run(small_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer.batches, 'batch', fail)
     with pytest.raises(OSError, match='disk is gone'):
         trainer.train(progress=False)
+
+
+def test_a_run_may_begin_with_the_weights_of_another(small_dataset, tmp_path):
+    frames = Frames(small_dataset)
+    first = Trainer(tmp_path / 'first', frames, TINY)
+    first.train(5, progress=False)
+    second = Trainer(tmp_path / 'second', frames, TINY, start=first.average)
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+    second.train(1, progress=False)
+    assert Trainer(tmp_path / 'second', frames, TINY, start=first.average).step == 1
+    with pytest.raises(SettingsError, match='other start'):
+        Trainer(tmp_path / 'second', frames, TINY)
