@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from monother_ros.core.bundle import Bundle, Normalisation, find_bundle, load_bundle
-from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD
+from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD, AugmentSettings
 from monother_ros.learning.batches import TrainSettings
 from monother_ros.learning.dataset import (
     VALIDATION_SEED,
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch', type=int, default=defaults.batch)
     parser.add_argument('--full-batch', type=int, default=defaults.full_batch)
     parser.add_argument('--rate', type=float, default=defaults.rate, help='learning rate')
+    parser.add_argument(
+        '--augment', type=float, default=1.0, metavar='PART', help='how often pictures are changed'
+    )
     parser.add_argument('--seed', type=int, default=defaults.seed)
     parser.add_argument('--threads', type=int, default=0, help='of torch; 0 leaves its default')
     parser.add_argument('--workers', type=int, default=2, help='processes that render')
@@ -85,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     parent = load_bundle(find_bundle(arguments.start)) if arguments.start else None
     start = None if parent is None else load_weights(parent.path / WEIGHTS)
-    trainer = Trainer(arguments.out, frames, settings, validation=validation, start=start)
+    augment = AugmentSettings().weakened(arguments.augment)
+    trainer = Trainer(
+        arguments.out, frames, settings, augment=augment, validation=validation, start=start
+    )
     if not arguments.export_only:
         trainer.train(watch_every=arguments.watch_every)
     target = arguments.bundle or arguments.out / 'bundle'

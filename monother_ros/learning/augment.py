@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
@@ -48,6 +48,16 @@ class AugmentSettings:
     """defocus"""
     erase: float = 0.05
     """rows without content"""
+
+    def weakened(self, part: float) -> AugmentSettings:
+        """
+        The same changes less often; mirroring, which costs nothing, stays.
+
+        :param part: factor of all other probabilities, 0 to 1.
+        """
+        kept = ('flip', 'largest_zoom')
+        values = {k: v if k in kept else v * part for k, v in asdict(self).items()}
+        return AugmentSettings(**values)
 
 
 PLAIN = AugmentSettings(0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0)

@@ -40,7 +40,7 @@ class LiteConfig:
     """centre of the last bin in metres; sky and everything beyond belongs to it"""
     width: int = 64
     """channels of the decoder"""
-    sharpness: float = 1.5
+    sharpness: float = 1.0
     """power applied to the distribution before the expectation: 1 mean, large values mode"""
     caution: float = 1.0
     """each bin's probability is divided by its distance to this power before the expectation:
