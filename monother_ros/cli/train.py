@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     # before the steps at full size have begun, the network knows the half size only
     size = settings.size(max(0, trainer.step - 1))
     metrics = evaluate_network(trainer.average, validation, size)
-    bundle = write(trainer, target, training, size, metrics, parent)
+    bundle = write(trainer, target, training, size, metrics, parent, arguments.augment)
     tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
     return 0
 
@@ -110,6 +110,7 @@ def write(
     size: tuple[int, int],
     metrics: dict[str, float],
     parent: Bundle | None = None,
+    augment: float = 1.0,
 ) -> Bundle:
     """
     Export the averaged network of a run with the story of its training.
@@ -120,6 +121,7 @@ def write(
     :param size: (width, height) of the network input in pixels.
     :param metrics: on the validation frames.
     :param parent: bundle whose weights the run began with.
+    :param augment: part of the usual augmentation.
     """
     story = {} if parent is None else {'began_with': dict(parent.training)}
     start = '' if parent is None else f'--start {parent.name} '
@@ -138,7 +140,7 @@ def write(
             'command': f'monother train --frames {plan.frames} --steps {settings.steps} '
             f'--full-steps {settings.full_steps} --batch {settings.batch} '
             f'--full-batch {settings.full_batch} --rate {settings.rate:g} '
-            f'--seed {settings.seed} {start}--out OUT',
+            f'--seed {settings.seed} --augment {augment:g} {start}--out OUT',
             'frames': plan.frames,
             'worlds': plan.worlds,
             'world_seeds': [plan.first_seed, plan.first_seed + plan.worlds - 1],

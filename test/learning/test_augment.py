@@ -105,3 +105,11 @@ def test_seeded_bounded_and_depth_untouched_by_photometric_changes(frame):
     for image, _ in samples:
         assert image.dtype == np.float32
         assert np.abs(image).max() <= MEAN / STD + 1e-5
+
+
+def test_weakened_keeps_mirroring():
+    weak = AugmentSettings().weakened(0.5)
+    assert weak.flip == AugmentSettings().flip
+    assert weak.largest_zoom == AugmentSettings().largest_zoom
+    assert weak.noise == AugmentSettings().noise / 2
+    assert AugmentSettings().weakened(0.0).zoom == 0
