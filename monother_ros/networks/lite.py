@@ -42,7 +42,7 @@ class LiteConfig:
     """channels of the decoder"""
     sharpness: float = 1.0
     """power applied to the distribution before the expectation: 1 mean, large values mode"""
-    caution: float = 1.0
+    caution: float = 1.2
     """each bin's probability is divided by its distance to this power before the expectation:
     1 weighs errors relative to the true distance, so that of a near and a far guess the near one
     is told unless the far one is much likelier; 0 does not prefer either"""

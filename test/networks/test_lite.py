@@ -71,7 +71,7 @@ def test_caution_prefers_the_near_surface(network):
     """60 % sky, 40 % wall at bin 10: told is the wall, with the wall's part as confidence."""
     log_depth, confidence = network.read(logits_of((10, 0.4), (63, 0.6)))
     centres = network.centres.view(-1)
-    near, far = (math.exp(-centres[k].item()) for k in (10, 63))
+    near, far = (math.exp(-network.config.caution * centres[k].item()) for k in (10, 63))
     weight = 0.6 * far / (0.6 * far + 0.4 * near)
     expected = centres[10] + weight * (centres[63] - centres[10])
     assert log_depth.item() == pytest.approx(expected.item(), abs=1e-3)
