@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--thermal', metavar='TOPIC', help='thermal image topic of BAG (default: found by itself)')
     add('--model', default='lite', help='model bundle: a name or a folder (default lite)')
     add('--scene', default='street', help='simulated scene (default street)')
-    add('--seed', type=int, default=7, help='seed of the simulated world')
+    # lite was trained on seeds below 1,200 and measured on those from 1,000,000 on
+    add('--seed', type=int, default=2_000_007, help='seed of the simulated world')
     add('--seconds', type=float, default=45.0, help='length of the simulated drive')
     add('--rate', type=float, default=10.0, help='frames per second of the simulated cameras')
     add('--frame-rate', type=float, default=30.0, help='frames per second of folders of frames')
