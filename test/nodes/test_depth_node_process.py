@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
-from depth_rig import SECOND, depth_of, image_message, picture, stamps
+from depth_rig import SECOND, depth_of, image_message, stamps
 
-from monother_ros.ros.messages import set_stamp
 from monother_ros.ros.transport import use_profile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,37 +119,43 @@ def test_large_best_effort_images_arrive_with_the_profile(tiny_bundle, tmp_path)
     assert result['transport'].endswith('fastdds.xml')
 
 
+CAMERA = """
+import sys, time, rclpy
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node('camera', namespace='front')
+camera = node.create_publisher(Image, 'thermal/image_raw', qos_profile_sensor_data)
+image = Image(height=512, width=640, encoding='mono16', step=1280, data=bytes(2 * 512 * 640))
+while True:
+    image.header.stamp = node.get_clock().now().to_msg()
+    camera.publish(image)
+    time.sleep(1 / 30)
+"""
+"""A camera in a process of its own: Fast DDS reads its profile once per process."""
+
+
 def test_images_lost_by_the_default_transport_are_told_with_the_advice(
     start, make_rig, tiny_bundle, monkeypatch
 ):
-    from rclpy.qos import qos_profile_sensor_data
-    from sensor_msgs.msg import Image
-
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     rig = make_rig(autostart=False)
     rig.watched = 'front/other'
-    rig.camera.destroy_publisher(rig.image)
-    rig.image = rig.camera.create_publisher(
-        Image, 'front/thermal/image_raw', qos_profile_sensor_data
-    )
     process = start(
         *(tiny_bundle, '-r', '__ns:=/front', '-r', '__node:=other', '-p', 'silence_timeout:=0.3')
     )
     process.wait_for(': active')
-    images = [image_message(picture(i, 640, 512), 0) for i in range(4)]
-
-    def shoot():
-        stamp = rig.next_stamp()
-        msg = images[rig.index % 4]
-        set_stamp(msg.header, stamp)
-        rig.image.publish(msg)
-
-    rig.until(
-        lambda: 'FASTDDS_DEFAULT_PROFILES_FILE' in rig.message('thermal input'),
-        tick=shoot,
-        what='advice',
-    )
+    camera = subprocess.Popen([sys.executable, '-c', CAMERA])
+    try:
+        rig.until(
+            lambda: 'FASTDDS_DEFAULT_PROFILES_FILE' in rig.message('thermal input'),
+            timeout=20.0,
+            what='advice',
+        )
+    finally:
+        camera.kill()
+        camera.wait()
     assert rig.level('thermal input') > 0
     assert 'thermal_reliability' in rig.message('thermal input')
     assert int(rig.value('thermal input', 'lost by the middleware')) > 0

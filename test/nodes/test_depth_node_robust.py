@@ -259,12 +259,16 @@ def test_two_hundred_random_messages_do_not_end_the_node(rig):
         info.width = int(rng.integers(0, 200))
         rig.info.publish(info)
 
+    def unusable():
+        return sum(n for reason, n in _drops(rig).items() if 'unusable' in reason)
+
     while sent < 200:
         throw()
         rig.executor.spin_once(timeout_sec=0.01)
+    # how many of them a newer one replaces before the worker looks depends on the machine
+    rig.until(lambda: unusable() > 20, tick=throw, what='more than 20 unusable images')
     rig.stamp = 100 * SECOND
     rig.first('points')
     assert rig.node.stage == 'active'
     drops = _drops(rig)
-    assert sum(n for reason, n in drops.items() if 'unusable' in reason) > 20
     assert drops.get('internal error', 0) == 0, drops
