@@ -36,8 +36,9 @@ class OnnxRuntimeEngine(Engine):
     """
     A network in ONNX Runtime, fp32 on the CPU.
 
-    Threads do not spin between frames: that costs 3 % of a frame and frees the cores for the rest
-    of the robot.
+    Threads do not spin while they wait. Spinning would make the lite network faster (7.7 instead
+    of 12.6 ms on two cores), for two and a half times the CPU time (33 instead of 13 ms a frame),
+    which is taken from the rest of the robot.
 
     :param bundle: what to run.
     :param options: threads; device must be 'cpu'.
