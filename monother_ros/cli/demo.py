@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monother_ros.cli.children import Child, ChildError
+from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import BagError
 from monother_ros.ros.bags import BagReader
 from monother_ros.ros.frames import drive_files, frames_to_bag
@@ -43,6 +44,10 @@ class Drive:
 
     bag: Path
     remap: dict[str, str] = field(default_factory=dict)
+
+    def recorded(self, topic: str) -> str:
+        """Name in the bag of a topic that the depth node subscribes to."""
+        return next((old for old, new in self.remap.items() if new == topic), topic)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,8 +144,7 @@ def rgb_pose(drive: Drive) -> list[float] | None:
 
     :returns: the 16 numbers of T_rgb_thermal, row by row, metres; None where the bag lacks it.
     """
-    names = {new: old for old, new in drive.remap.items()}
-    cameras = [names.get(t, t) for t in ('/rgb/image_raw', '/thermal/image_raw')]
+    cameras = [drive.recorded(t) for t in ('/rgb/image_raw', '/thermal/image_raw')]
     frames: dict[str, str] = {}
     tree = StaticTransforms()
     with BagReader(drive.bag) as bag:
@@ -176,6 +180,7 @@ def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     use_profile(environment)
     recorded, logs = out / 'recorded', out / 'logs'
     node = ['monother_ros.nodes.depth_node', '--ros-args', '-p', f'model:={model}']
+    node += ['-p', 'use_sim_time:=true']
     pose = rgb_pose(drive)
     if pose is not None:
         node += ['-p', f'rgb_extrinsics:={pose}']
@@ -188,7 +193,8 @@ def run_nodes(drive: Drive, out: Path, model: str) -> Path:
         '--topics',
         *OUTPUTS,
     ]
-    play: list[str | Path] = [MAIN, 'play', drive.bag, '--wait-for-subscribers']
+    play: list[str | Path] = [MAIN, 'play', drive.bag, '--clock']
+    play += ['--wait-for-subscribers', drive.recorded('/thermal/image_raw')]
     if drive.remap:
         play += ['--remap', *(f'{old}:={new}' for old, new in drive.remap.items())]
     with (
@@ -238,6 +244,7 @@ def run(arguments: argparse.Namespace) -> int:
     :raises MonotherError: a step failed; its message says which and why.
     """
     began = time.monotonic()
+    load_bundle(find_bundle(arguments.model))  # a bad model is told now, not minutes later
     out = Path(arguments.output).absolute()
     out.mkdir(parents=True, exist_ok=True)
     if arguments.source is None:
