@@ -35,3 +35,15 @@ def ros_domain(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     return domain
+
+
+@pytest.fixture(scope='session')
+def tiny_bundle(tmp_path_factory):
+    """A bundle with a small real network, 128x160."""
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    from bundles import make_bundle
+
+    path = tmp_path_factory.mktemp('bundles') / 'tiny'
+    make_bundle(path, 128, 160)
+    return path

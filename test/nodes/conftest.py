@@ -7,18 +7,6 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture(scope='session')
-def tiny_bundle(tmp_path_factory):
-    """A bundle with a small real network, 128x160."""
-    pytest.importorskip('onnx')
-    pytest.importorskip('onnxruntime')
-    from bundles import make_bundle
-
-    path = tmp_path_factory.mktemp('bundles') / 'tiny'
-    make_bundle(path, 128, 160)
-    return path
-
-
 @pytest.fixture
 def make_rig(ros_domain, tiny_bundle):
     """Makes rigs that are taken down after the test."""
