@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of supervised training; all work on natural logarithms of metres."""
+"""Losses of the lite network's supervised training; all work on natural logarithms of metres."""
 
 from __future__ import annotations
 
