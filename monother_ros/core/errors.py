@@ -37,3 +37,7 @@ class SettingsError(MonotherError):
 
 class SimulationError(MonotherError):
     """A simulated world that cannot be made as asked."""
+
+
+class DatasetError(MonotherError):
+    """A data set of image pairs that is incomplete or cannot be read."""
