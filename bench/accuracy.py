@@ -20,7 +20,7 @@ from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
 from monother_ros.engines.select import load_engine
 from monother_ros.evaluation.accuracy import blind_baselines, predict, summarise
-from monother_ros.learning.dataset import TEST_SEED, DatasetPlan, Frames, render_dataset
+from monother_ros.learning.rendered import TEST_SEED, DatasetPlan, Frames, render_dataset
 
 
 def parse() -> argparse.Namespace:

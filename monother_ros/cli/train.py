@@ -14,7 +14,7 @@ from tqdm import tqdm
 from monother_ros.core.bundle import Bundle, Normalisation, find_bundle, load_bundle
 from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD, AugmentSettings
 from monother_ros.learning.batches import TrainSettings
-from monother_ros.learning.dataset import (
+from monother_ros.learning.rendered import (
     VALIDATION_SEED,
     DatasetPlan,
     Frames,

@@ -25,7 +25,7 @@ from monother_ros.evaluation.metrics import (
 
 if TYPE_CHECKING:
     from monother_ros.engines.base import Engine
-    from monother_ros.learning.dataset import Frames
+    from monother_ros.learning.rendered import Frames
 
 NEAR, FAR = 0.5, 80.0
 """Metres within which ground truth counts."""

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.learning.dataset import PERCENTILES
+from monother_ros.learning.rendered import PERCENTILES
 
 MEAN = 0.5
 """Subtracted from the scaled input."""
@@ -82,7 +82,7 @@ def make_sample(
 
     :param thermal: (H, W) counts.
     :param depth: (H, W) metres, +inf for sky.
-    :param bounds: (10,) counts at dataset.PERCENTILES.
+    :param bounds: (10,) counts at rendered.PERCENTILES.
     :param focal: of the camera, pixels at a width of 320.
     :param size: (width, height) of the sample.
     :param far: target depth of sky, metres.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monother_ros.learning.augment import AugmentSettings, make_sample
-from monother_ros.learning.dataset import Frames
+from monother_ros.learning.rendered import Frames
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sp
 from monother_ros.learning.augment import PLAIN, AugmentSettings, make_sample
 from monother_ros.learning.batches import Batches, TrainSettings
 from monother_ros.learning.curves import write_curves
-from monother_ros.learning.dataset import Frames
 from monother_ros.learning.lite_losses import supervised_loss
+from monother_ros.learning.rendered import Frames
 from monother_ros.networks.lite import LiteConfig, LiteNetwork
 
 CHECKPOINT = 'checkpoint.pt'

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from monother_ros.learning.dataset import PERCENTILES
+from monother_ros.learning.rendered import PERCENTILES
 
 
 @pytest.fixture(scope='session')

@@ -15,7 +15,7 @@ from monother_ros.learning.augment import (
     AugmentSettings,
     make_sample,
 )
-from monother_ros.learning.dataset import PERCENTILES
+from monother_ros.learning.rendered import PERCENTILES
 
 FAR = 120.0
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch', reason='torch is not installed')
 from monother_ros.core.errors import SettingsError  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
 from monother_ros.learning.batches import TrainSettings  # noqa: E402
-from monother_ros.learning.dataset import Frames  # noqa: E402
+from monother_ros.learning.rendered import Frames  # noqa: E402
 from monother_ros.learning.trainer import (  # noqa: E402
     CHECKPOINT,
     CURVES,

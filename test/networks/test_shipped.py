@@ -65,7 +65,7 @@ def test_accuracy_on_worlds_never_trained_on(engine, tmp_path):
     """A loose bound on 24 frames; bench/accuracy.py measures on hundreds."""
     pytest.importorskip('embreex', reason='the simulator is not installed')
     pytest.importorskip('trimesh', reason='the simulator is not installed')
-    from monother_ros.learning.dataset import TEST_SEED, DatasetPlan, Frames, render_dataset
+    from monother_ros.learning.rendered import TEST_SEED, DatasetPlan, Frames, render_dataset
 
     plan = DatasetPlan(24, TEST_SEED + 5000, frames_per_world=2, worlds_per_shard=12)
     render_dataset(plan, tmp_path, workers=1)

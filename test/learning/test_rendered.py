@@ -12,7 +12,7 @@ pytest.importorskip('embreex', reason='the simulator is not installed')
 pytest.importorskip('tqdm', reason='tqdm is not installed')
 
 from monother_ros.core.errors import SettingsError
-from monother_ros.learning.dataset import (
+from monother_ros.learning.rendered import (
     TEST_SEED,
     DatasetPlan,
     Frames,
