@@ -13,7 +13,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import atomic_folder, sha256_file
@@ -21,7 +21,7 @@ from monother_ros.core.manifest import Reader
 from monother_ros.core.models import find_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     'FORMAT',
@@ -35,14 +35,19 @@ __all__ = [
     'write_bundle',
 ]
 
-FORMAT = 1
-"""Newest manifest format that this version reads and the one it writes."""
+FORMAT = 2
+"""Newest manifest format that this version reads. 2 is written only where a value is used that a
+reader of format 1 would ignore; all else is written as format 1."""
 
 MANIFEST = 'model.json'
 MODEL = 'model.onnx'
 METHODS = ('percentile', 'fixed', 'stable_percentile')
 MODALITIES = ('thermal', 'rgb', 'thermal+rgb')
 OUTPUTS = ('depth', 'confidence')
+RESIZES = ('area', 'aligned')
+
+Content: TypeAlias = 'bytes | Callable[[Path], None]'
+"""Content of a file, or what writes it to the path that it is given (large networks)."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ class TensorSpec:
 @dataclass(frozen=True)
 class Normalisation:
     """
-    How raw counts become network input: scaled to [0, 1] and clipped, then (v - mean) / std.
+    How raw counts become network input.
+
+    They are scaled to [0, 1] and clipped, resized, then (v - mean) / std.
 
     :param method: 'percentile' (bounds from each frame), 'fixed' (bounds are counts), or
         'stable_percentile' (bounds of each frame, smoothed over time).
@@ -73,6 +80,9 @@ class Normalisation:
     :param std: divided by after scaling, > 0.
     :param channels: how often the one thermal channel is repeated, 1 or 3.
     :param time_constant: smoothing of the bounds of 'stable_percentile' in seconds, >= 0.
+    :param resize: how image and network size are brought together. 'area': areas are averaged when
+        the input shrinks, else bilinear, with the edges of the image aligned. 'aligned': bilinear
+        with the centres of the corner pixels aligned, for the input and for the outputs.
     """
 
     method: str
@@ -82,6 +92,7 @@ class Normalisation:
     std: float = 1.0
     channels: int = 1
     time_constant: float = 1.0
+    resize: str = 'area'
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
 def write_bundle(
     path: str | Path,
     *,
-    model: bytes,
+    model: Content,
     name: str,
     revision: str,
     inputs: Sequence[TensorSpec],
@@ -183,48 +194,71 @@ def write_bundle(
     focal_length: float | None = None,
     training: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
-    extra_files: Mapping[str, bytes] | None = None,
+    extra_files: Mapping[str, Content] | None = None,
 ) -> Bundle:
     """
     Write a model bundle whole or not at all; an existing one at the same place is replaced.
 
     :param path: target folder.
-    :param model: content of model.onnx.
+    :param model: content of model.onnx, or what writes it.
     :param extra_files: further files by their path inside of the folder, e.g. weights.safetensors.
     :returns: the bundle, read back and checked. For the other parameters see :class:`Bundle`.
     :raises BundleError: a value would not be accepted by :func:`load_bundle`.
     """
     contents = {MODEL: model, **(extra_files or {})}
-    data = {
-        'format': FORMAT,
+    folder = Path(path)
+    data: dict[str, Any] = {
+        'format': 1 if normalisation.resize == Normalisation.resize else FORMAT,
         'name': name,
         'revision': revision,
         'parent': parent,
         'modality': modality,
         'inputs': [asdict(spec) for spec in inputs],
         'outputs': dict(outputs or {key: key for key in OUTPUTS}),
-        'normalisation': asdict(normalisation),
+        'normalisation': _written(normalisation),
         'depth_range': list(depth_range),
         'focal_length': focal_length,
         'training': dict(training or {}),
         'metrics': dict(metrics or {}),
-        'files': {key: hashlib.sha256(value).hexdigest() for key, value in contents.items()},
+        'files': dict.fromkeys(contents, '0' * 64),
     }
-    try:
-        # what is checked is what a reader will see: tuples become lists, NaN is refused
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
-    except (TypeError, ValueError) as err:
-        msg = f'the bundle {name} cannot be described in JSON: {err}'
-        raise BundleError(msg) from err
-    folder = Path(path)
-    _parse(folder, json.loads(text), f'the manifest to be written to {folder}')
+    # a value that is refused is refused before anything is written
+    _text(data, folder)
     with atomic_folder(folder) as work:
         for key, value in contents.items():
             target = work / key
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(value)
-        (work / MANIFEST).write_text(text, encoding='utf-8')
+            if isinstance(value, bytes):
+                target.write_bytes(value)
+            else:
+                value(target)
+            data['files'][key] = sha256_file(target)
+        (work / MANIFEST).write_text(_text(data, folder), encoding='utf-8')
     return load_bundle(folder)
+
+
+def _written(normalisation: Normalisation) -> dict[str, Any]:
+    """Fields of a normalisation for the manifest; `resize` only where it is not the usual one."""
+    fields = asdict(normalisation)
+    if normalisation.resize == Normalisation.resize:
+        del fields['resize']
+    return fields
+
+
+def _text(data: Mapping[str, Any], folder: Path) -> str:
+    """
+    Manifest as JSON.
+
+    :raises BundleError: a value would not be accepted by :func:`load_bundle`.
+    """
+    try:
+        # what is checked is what a reader will see: tuples become lists, NaN is refused
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+    except (TypeError, ValueError) as err:
+        msg = f'the bundle {data["name"]} cannot be described in JSON: {err}'
+        raise BundleError(msg) from err
+    _parse(folder, json.loads(text), f'the manifest to be written to {folder}')
+    return text
 
 
 def _parse(folder: Path, data: object, where: str) -> Bundle:
@@ -305,6 +339,7 @@ def _normalisation(item: Reader) -> Normalisation:
         std=item.number('std', 1.0),
         channels=item.integer('channels', 1),
         time_constant=item.number('time_constant', 1.0),
+        resize=item.choice('resize', RESIZES, Normalisation.resize),
     )
     if spec.low >= spec.high:
         msg = f'{item.where}: low {spec.low} must be below high {spec.high}'

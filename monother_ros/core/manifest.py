@@ -49,9 +49,9 @@ class Reader:
             f'{self.where}: the field {key!r} must be {wanted}, but is {_kind(value)} {shown}'
         )
 
-    def text(self, key: str) -> str:
+    def text(self, key: str, default: object = _REQUIRED) -> str:
         """Non-empty text."""
-        value = self._get(key)
+        value = self._get(key, default)
         if not isinstance(value, str) or not value:
             raise self._wrong(key, 'a text', value)
         return value
@@ -67,9 +67,9 @@ class Reader:
             raise self._wrong(key, 'letters, digits and . _ + - (it names files)', value)
         return value
 
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+    def choice(self, key: str, allowed: tuple[str, ...], default: object = _REQUIRED) -> str:
         """One of a few texts."""
-        value = self.text(key)
+        value = self.text(key, default)
         if value not in allowed:
             raise self._wrong(key, f'one of {", ".join(allowed)}', value)
         return value

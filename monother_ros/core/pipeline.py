@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
@@ -24,7 +25,8 @@ from monother_ros.core.frames import (
     ThermalFrame,
     Wanted,
 )
-from monother_ros.core.scale import fit_intrinsics, focal_scale
+from monother_ros.core.resize import AlignedResizer
+from monother_ros.core.scale import aligned_intrinsics, fit_intrinsics, focal_scale
 from monother_ros.core.shutter import ShutterDetector, ShutterState
 from monother_ros.core.thermal import Normaliser
 
@@ -157,6 +159,7 @@ class Pipeline:
         wanted = (bundle.normalisation, bundle.input_size)
         if known is None or (known.spec, known.size) != wanted:
             self._normaliser = Normaliser(bundle.normalisation, bundle.input_size)
+        self._aligned = AlignedResizer() if bundle.normalisation.resize == 'aligned' else None
         self._input = np.empty(spec.shape, np.float32)
         self._engine = engine
 
@@ -197,7 +200,11 @@ class Pipeline:
         if settings.output_size == 'network':
             width, height = engine.bundle.input_size
         size = (width, height)
-        result.intrinsics = camera if camera is None else camera.scaled(width, height)
+        if camera is not None:
+            scaled = (
+                camera.scaled if self._aligned is None else partial(aligned_intrinsics, camera)
+            )
+            result.intrinsics = scaled(width, height)
         self._planes(outputs, size, wanted, allocate, result)
         if wanted.cloud and result.intrinsics is not None:
             start = clock()
@@ -236,7 +243,7 @@ class Pipeline:
                 if wanted.confidence
                 else self._memory('confidence', shape, np.float32)
             )
-            confidence = _resize(outputs['confidence'][0, 0], size, target)
+            confidence = self._resize(outputs['confidence'][0, 0], target)
         if wanted.confidence:
             result.confidence = confidence
         self._confidence = confidence
@@ -246,7 +253,7 @@ class Pipeline:
                 if wanted.depth
                 else self._memory('depth', shape, np.float32)
             )
-            self._depth = _resize(outputs['depth'][0, 0], size, target)
+            self._depth = self._resize(outputs['depth'][0, 0], target)
         result.timings['resize'] = clock() - start
         if not need_depth:
             return
@@ -274,7 +281,7 @@ class Pipeline:
         size = (camera.width, camera.height)
         intensity = frame.image
         if intensity.shape != (camera.height, camera.width):
-            intensity = cv2.resize(intensity, size, interpolation=cv2.INTER_AREA)
+            intensity = self._shrink(intensity, size)
         colors = None
         if rgb is not None and rgb.intrinsics is not None and rgb.extrinsics is not None:
             key = (camera, rgb.intrinsics, rgb.extrinsics.tobytes())
@@ -309,15 +316,22 @@ class Pipeline:
             self._scratch[name] = memory
         return memory
 
-
-def _resize(
-    plane: NDArray[np.float32], size: tuple[int, int], out: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Bilinear resize into given memory."""
-    if plane.shape == (size[1], size[0]):
-        np.copyto(out, plane)
+    def _resize(self, plane: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Resize a plane of the network into given memory, bilinear as the bundle says."""
+        if plane.shape == out.shape:
+            np.copyto(out, plane)
+        elif self._aligned is not None:
+            self._aligned(plane, out)
+        else:
+            size = out.shape[::-1]
+            resized = cv2.resize(plane, size, dst=out, interpolation=cv2.INTER_LINEAR)
+            if not np.shares_memory(resized, out):
+                np.copyto(out, resized)
         return out
-    resized = cv2.resize(plane, size, dst=out, interpolation=cv2.INTER_LINEAR)
-    if not np.shares_memory(resized, out):
-        np.copyto(out, resized)
-    return out
+
+    def _shrink(self, image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+        """Thermal picture at the size of the network, for the intensity of the cloud."""
+        if self._aligned is None:
+            return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        out = self._memory('intensity', size[::-1], np.float32)
+        return self._aligned(image.astype(np.float32), out)

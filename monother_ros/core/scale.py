@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monother_ros.core.errors import CalibrationError
@@ -54,3 +55,26 @@ def fit_intrinsics(intrinsics: Intrinsics, width: int, height: int) -> Intrinsic
         )
         raise CalibrationError(msg)
     return intrinsics.scaled(width, height)
+
+
+def aligned_intrinsics(intrinsics: Intrinsics, width: int, height: int) -> Intrinsics:
+    """
+    Intrinsics of the same image resized with aligned corners (see core/resize.py).
+
+    Pixel centres at the corners keep their places: c' = c (n' - 1) / (n - 1). For a resize with
+    aligned edges see :meth:`monother_ros.core.camera.Intrinsics.scaled`.
+
+    :param width: new width in pixels.
+    :param height: new height in pixels.
+    """
+    sx = (width - 1) / max(intrinsics.width - 1, 1)
+    sy = (height - 1) / max(intrinsics.height - 1, 1)
+    return replace(
+        intrinsics,
+        width=width,
+        height=height,
+        fx=intrinsics.fx * sx,
+        fy=intrinsics.fy * sy,
+        cx=intrinsics.cx * sx,
+        cy=intrinsics.cy * sy,
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import ThermalError
+from monother_ros.core.resize import AlignedResizer
 
 if TYPE_CHECKING:
     from monother_ros.core.bundle import Normalisation
@@ -69,8 +70,9 @@ class Normaliser:
     Scales raw counts to [0, 1], clips, resizes to the network, then applies mean and std.
 
     Scaling and clipping come before resizing, as in MonoTher-Depth: where a pixel is clipped the
-    two steps do not commute. Shrinking averages areas, anything else is bilinear; the aspect is
-    not kept. Buffers are reused; one instance serves one camera and one thread.
+    two steps do not commute. The resize is the bundle's: 'area' averages areas when it shrinks and
+    is bilinear otherwise, 'aligned' is :class:`monother_ros.core.resize.AlignedResizer`; the
+    aspect is not kept. Buffers are reused; one instance serves one camera and one thread.
 
     'stable_percentile' follows the percentiles of the frames with a time constant that runs on
     their stamps. The window moves at once, and the picture stays as it was, where both bounds
@@ -87,6 +89,7 @@ class Normaliser:
         self.size = size
         self.bounds: tuple[float, float] = (0.0, 0.0)
         self._scaled = np.empty((0, 0), np.float32)
+        self._aligned = AlignedResizer() if spec.resize == 'aligned' else None
         self._measured: tuple[float, float] | None = None
         self._stamp: int | None = None
 
@@ -119,7 +122,9 @@ class Normaliser:
         same = raw.shape == (height, width)
         scaled = out[0] if same else self._scale_buffer(raw.shape)
         _scale(raw, *self.bounds, scaled)
-        if not same:
+        if not same and self._aligned is not None:
+            self._aligned(scaled, out[0])
+        elif not same:
             shrinks = raw.shape[0] >= height and raw.shape[1] >= width
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             resized = cv2.resize(scaled, self.size, dst=out[0], interpolation=method)

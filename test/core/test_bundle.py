@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -97,6 +98,10 @@ DEFECTS = {
     'percentile of 101': (lambda d: d['normalisation'].update(high=101), r'within 0\.\.100'),
     'low above high': (lambda d: d['normalisation'].update(low=99), 'must be below high'),
     'std of 0': (lambda d: d['normalisation'].update(std=0), 'std must be > 0'),
+    'unknown resize': (
+        lambda d: d['normalisation'].update(resize='cubic'),
+        "'resize' must be one of area, aligned",
+    ),
     'two channels': (lambda d: d['normalisation'].update(channels=2), '1 or 3 times'),
     'other channels': (lambda d: d['normalisation'].update(channels=3), 'has 1 channels'),
     'low is a truth value': (
@@ -195,6 +200,63 @@ def test_installation_by_links_is_accepted(bundle, tmp_path):
     for name in ('model.json', 'model.onnx', 'weights/w.safetensors'):
         (installed / name).symlink_to(bundle / name)
     assert load_bundle(installed).name == 'm'
+
+
+def test_resize_is_written_only_where_it_is_not_the_usual_one(bundle, tmp_path):
+    manifest = json.loads((bundle / 'model.json').read_text())
+    assert manifest['format'] == 1 and 'resize' not in manifest['normalisation']
+    assert load_bundle(bundle).normalisation.resize == 'area'
+    aligned = write_bundle(
+        tmp_path / 'aligned',
+        model=b'x',
+        name='m',
+        revision='r1',
+        inputs=[TensorSpec('thermal', (1, 3, 14, 28))],
+        normalisation=Normalisation('percentile', 2, 98, channels=3, resize='aligned'),
+        depth_range=(0.5, 80.0),
+    )
+    assert aligned.normalisation.resize == 'aligned'
+    # a reader that knows format 1 only would resize wrongly without a word
+    assert json.loads((aligned.path / 'model.json').read_text())['format'] == 2
+
+
+def test_the_digest_of_an_older_bundle_is_that_of_its_manifest(bundle):
+    data = json.loads((bundle / 'model.json').read_text())
+    canonical = json.dumps(data, sort_keys=True, separators=(',', ':'))
+    assert load_bundle(bundle).digest == hashlib.sha256(canonical.encode()).hexdigest()
+    assert set(data['normalisation']) == {
+        *('method', 'low', 'high', 'mean', 'std', 'channels', 'time_constant')
+    }
+
+
+def test_large_files_are_written_in_place(bundle, tmp_path):
+    seen = []
+
+    def model(path):
+        seen.append(path)
+        path.write_bytes(b'streamed')
+
+    fields = {
+        'name': 'm',
+        'revision': 'r2',
+        'inputs': [TensorSpec('thermal', (1, 1, 8, 16))],
+        'normalisation': Normalisation('percentile', 2, 98),
+    }
+    written = write_bundle(bundle, model=model, depth_range=(0.5, 80.0), **fields)
+    assert written.model_path.read_bytes() == b'streamed'
+    assert seen[0].parent.parent == bundle.parent and not seen[0].exists()
+
+    def broken(path):
+        path.write_bytes(b'half')
+        raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        write_bundle(bundle, model=broken, depth_range=(0.5, 80.0), **fields)
+    assert load_bundle(bundle).model_path.read_bytes() == b'streamed'
+    with pytest.raises(BundleError, match='nearest < farthest'):
+        write_bundle(bundle, model=model, depth_range=(80.0, 0.5), **fields)
+    assert len(seen) == 1  # refused before anything was written
+    assert [p.name for p in tmp_path.iterdir()] == ['m']
 
 
 def test_write_replaces_whole_or_not_at_all(bundle, monkeypatch):

@@ -21,6 +21,7 @@ from monother_ros.core.pipeline import (
     ThermalFrame,
     Wanted,
 )
+from monother_ros.core.resize import AlignedResizer
 from monother_ros.core.shutter import ShutterState
 from monother_ros.core.thermal import Normaliser
 
@@ -264,6 +265,33 @@ def test_network_size_output_has_its_own_camera(tmp_path):
     assert result.intrinsics == CAMERA.scaled(32, 24)
     assert result.cloud.shape == (24, 32, 5)
     assert 19000 < result.cloud[..., 4].min() < result.cloud[..., 4].max() < 24000
+
+
+def test_aligned_corners_for_input_outputs_and_camera(tmp_path):
+    rng = np.random.default_rng(0)
+    depth = cv2.GaussianBlur(rng.uniform(2, 60, (24, 32)).astype(np.float32), (0, 0), 1)
+    confidence = rng.uniform(0, 1, (24, 32)).astype(np.float32)
+    spec = Normalisation('percentile', 2, 98, resize='aligned')
+    engine = StubEngine(tmp_path, depth, confidence, normalisation=spec)
+    pipeline, source = Pipeline(engine), frame(0)
+    result = pipeline.process(source, EVERYTHING)
+    expected = Normaliser(spec, (32, 24))(source.image, 0)
+    np.testing.assert_array_equal(engine.inputs[0]['thermal'][0], expected)
+    for small, large in ((depth, result.depth), (confidence, result.confidence)):
+        np.testing.assert_allclose(large[::47, ::63], small[::23, ::31], rtol=1e-5)  # corners
+        np.testing.assert_array_equal(
+            large, AlignedResizer()(small, np.empty((48, 64), np.float32))
+        )
+    assert result.intrinsics == CAMERA
+
+    pipeline.settings = PipelineSettings(output_size='network')
+    source = frame(1)
+    result = pipeline.process(source, EVERYTHING)
+    camera = result.intrinsics
+    assert (camera.width, camera.height) == (32, 24)
+    # a corner of the image is the same corner of the small picture, so the rays are equal
+    np.testing.assert_allclose(camera.rays()[::23, ::31], CAMERA.rays()[::47, ::63], atol=1e-6)
+    np.testing.assert_array_equal(result.cloud[::23, ::31, 4], source.image[::47, ::63])
 
 
 def test_shutter_frames_are_reported_and_skipped(tmp_path):

@@ -89,6 +89,22 @@ def test_every_network_size(size):
     assert 0 <= out.min() < 0.1 < 0.9 < out.max() <= 1
 
 
+def test_aligned_resize_as_the_reference_network_does_it():
+    torch = pytest.importorskip('torch', reason='torch is not installed')
+    rng = np.random.default_rng(8)
+    raw = rng.integers(5000, 9000, (48, 64)).astype(np.uint16)
+    fields = {'mean': 0.45, 'std': 0.225, 'channels': 3, 'resize': 'aligned'}
+    for size in ((56, 42), (70, 56), (64, 48)):
+        out = normaliser(size=size, **fields)(raw, 0)
+        scaled = torch.from_numpy(reference(raw, *np.percentile(raw, [2, 98])))[None, None]
+        expected = torch.nn.functional.interpolate(
+            scaled, size[::-1], mode='bilinear', align_corners=True
+        )
+        np.testing.assert_allclose(out, (expected[0].expand(3, -1, -1) - 0.45) / 0.225, atol=1e-5)
+    area = normaliser(size=(56, 42), **{**fields, 'resize': 'area'})(raw, 0)
+    assert np.abs(area - normaliser(size=(56, 42), **fields)(raw, 0)).max() > 0.3
+
+
 def test_padded_rows_and_read_only_views():
     rng = np.random.default_rng(4)
     wide = rng.integers(0, 60000, (48, 80)).astype(np.uint16)
