@@ -41,3 +41,7 @@ class SimulationError(MonotherError):
 
 class DatasetError(MonotherError):
     """A data set of image pairs that is incomplete or cannot be read."""
+
+
+class TeacherError(MonotherError):
+    """A depth teacher that cannot be loaded, or that cannot take the picture given to it."""
