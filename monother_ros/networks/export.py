@@ -1,20 +1,14 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to a model bundle: ONNX for every engine, weights to go on from."""
+"""The lite network as a model bundle: ONNX for every engine, weights to go on from."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import safetensors
 import safetensors.torch
 import torch
@@ -24,9 +18,7 @@ from monother_ros.core.bundle import Bundle, Normalisation, TensorSpec, write_bu
 from monother_ros.core.errors import BundleError
 from monother_ros.networks.blocks import fold_batch_norm
 from monother_ros.networks.lite import LiteConfig, LiteNetwork
-
-OPSET = 17
-"""Newest ONNX operator set that TensorRT 8.6 and everything after it reads."""
+from monother_ros.networks.onnx_export import OnnxRun, check_graph, to_onnx
 
 INPUT = 'thermal'
 OUTPUTS = ('depth', 'confidence')
@@ -61,87 +53,25 @@ def export_onnx(network: LiteNetwork, width: int = 320, height: int = 256) -> by
     plain = fold_batch_norm(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(1, 1, height, width, generator=generator)
-    with _quiet():
-        program = torch.onnx.export(
-            _Deployed(plain),
-            (example,),
-            dynamo=True,
-            optimize=False,
-            external_data=False,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            verbose=False,
-        )
-    assert program is not None
-    model = _shorten(program.model_proto)
-    onnx.checker.check_model(model, full_check=True)
-    versions = {item.domain: item.version for item in model.opset_import}
-    if versions.get('', 0) != OPSET:
-        msg = (
-            f'the exported model has operator set {versions}, not {OPSET}; see networks/export.py'
-        )
-        raise BundleError(msg)
+    model = to_onnx(
+        _Deployed(plain), example, INPUT, OUTPUTS, lambda name: name.removeprefix('network.')
+    )
+    check_graph(model)
     data = bytes(model.SerializeToString())
-    difference = compare(plain, data, example)
+    difference = _compare(plain, data, example)
     if not difference < 1e-3:
         msg = f'ONNX Runtime and torch differ by {difference:.2g} (relative); the export is wrong'
         raise BundleError(msg)
     return data
 
 
-def _shorten(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Name initialisers as the network does, without the wrapper, and drop debugging notes."""
-    prefix = 'network.'
-    for item in model.graph.initializer:
-        item.name = item.name.removeprefix(prefix)
-    for node in model.graph.node:
-        for k, name in enumerate(node.input):
-            node.input[k] = name.removeprefix(prefix)
-        del node.metadata_props[:]
-        node.doc_string = ''
-    for value in model.graph.value_info:
-        value.name = value.name.removeprefix(prefix)
-        del value.metadata_props[:]
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
-    return model
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep the exporter's notes about its own internals from the terminal."""
-    logger = logging.getLogger('torch.onnx')
-    others = [logging.getLogger(n) for n in ('onnxscript', 'torch.onnx._internal.exporter')]
-    before = [item.level for item in (logger, *others)]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter('ignore')
-        for item in (logger, *others):
-            item.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for item, level in zip((logger, *others), before, strict=True):
-                item.setLevel(level)
-
-
-def compare(network: LiteNetwork | nn.Module, model: bytes, example: Tensor) -> float:
-    """
-    Largest difference between ONNX Runtime and torch.
-
-    :param network: in evaluation mode.
-    :param model: ONNX.
-    :param example: (1, 1, H, W).
-    :returns: the larger of the relative difference of depth and the difference of confidence.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-    depth, confidence = session.run(list(OUTPUTS), {INPUT: example.numpy()})
+def _compare(network: nn.Module, model: bytes, example: Tensor) -> float:
+    """Larger of the relative difference of depth and the difference of confidence to torch."""
+    found = OnnxRun(model)({INPUT: example.numpy()})
     with torch.inference_mode():
         expected = network(example)
-    relative = np.abs(depth / expected.depth.numpy() - 1).max()
-    return float(max(relative, np.abs(confidence - expected.confidence.numpy()).max()))
+    relative = np.abs(found['depth'] / expected.depth.numpy() - 1).max()
+    return float(max(relative, np.abs(found['confidence'] - expected.confidence.numpy()).max()))
 
 
 def save_weights(network: LiteNetwork) -> bytes:

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one way from a torch network to ONNX, for every network of this package."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from monother_ros.core.errors import BundleError
+
+OPSET = 17
+"""Newest ONNX operator set that TensorRT 8.6 and everything after it reads."""
+
+LIMIT = 2_000_000_000
+"""Bytes that one ONNX file may hold: protobuf's own limit is 2 GiB."""
+
+
+def to_onnx(
+    module: nn.Module,
+    example: Tensor,
+    name: str,
+    outputs: Sequence[str],
+    rename: Callable[[str], str] | None = None,
+) -> onnx.ModelProto:
+    """
+    ONNX of a network with one input: static shapes, parameter names kept.
+
+    The exporter's optimiser stays off, because it transposes the weights of linear layers and
+    loses their names.
+
+    :param module: in evaluation mode; returns a tensor or a tuple of them.
+    :param example: input of the shape that the exported network shall take.
+    :param name: of the input.
+    :param outputs: names of the outputs in their order.
+    :param rename: from the name of a parameter in the module to the name of its initialiser.
+    :returns: the model.
+    :raises BundleError: the network is too large for one file, or comes out in another operator
+        set.
+    """
+    size = sum(p.numel() * p.element_size() for p in (*module.parameters(), *module.buffers()))
+    if size > LIMIT:
+        msg = (
+            f'the network holds {size / 1e9:.2f} GB, an ONNX file at most {LIMIT / 1e9:.2f} GB; '
+            'convert it with --precision fp16'
+        )
+        raise BundleError(msg)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            optimize=False,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=[name],
+            output_names=list(outputs),
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    versions = {item.domain: item.version for item in model.opset_import}
+    if versions.get('', 0) != OPSET:
+        msg = (
+            f'the exported model has operator set {versions}, not {OPSET}; see '
+            'networks/onnx_export.py'
+        )
+        raise BundleError(msg)
+    return _shorten(model, rename or str)
+
+
+def _shorten(model: onnx.ModelProto, rename: Callable[[str], str]) -> onnx.ModelProto:
+    """Name initialisers and drop debugging notes."""
+    names = {item.name: rename(item.name) for item in model.graph.initializer}
+    for item in model.graph.initializer:
+        item.name = names[item.name]
+    for node in model.graph.node:
+        for k, name in enumerate(node.input):
+            if name in names:
+                node.input[k] = names[name]
+        del node.metadata_props[:]
+        node.doc_string = ''
+    for value in model.graph.value_info:
+        value.name = names.get(value.name, value.name)
+        del value.metadata_props[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    return model
+
+
+def check_graph(model: onnx.ModelProto | Path) -> None:
+    """
+    Check operators, types and shapes of a model.
+
+    :param model: in memory, or its file, which takes less memory where it is large.
+    :raises BundleError: it is no valid ONNX.
+    """
+    try:
+        onnx.checker.check_model(str(model) if isinstance(model, Path) else model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
+        msg = f'the exported model is not valid ONNX: {err}; see networks/onnx_export.py'
+        raise BundleError(msg) from err
+
+
+class OnnxRun:
+    """
+    A model in ONNX Runtime on the CPU, to compare with.
+
+    :param model: the file, or its content.
+    :param threads: of ONNX Runtime; they spin while they wait.
+    """
+
+    def __init__(self, model: bytes | Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=['CPUExecutionProvider'],
+        )
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """
+        Run once.
+
+        :param inputs: by their names.
+        :returns: outputs by their names.
+        """
+        names = [item.name for item in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about its own internals from the terminal."""
+    logger = logging.getLogger('torch.onnx')
+    others = [logging.getLogger(n) for n in ('onnxscript', 'torch.onnx._internal.exporter')]
+    before = [item.level for item in (logger, *others)]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter('ignore')
+        for item in (logger, *others):
+            item.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for item, level in zip((logger, *others), before, strict=True):
+                item.setLevel(level)
