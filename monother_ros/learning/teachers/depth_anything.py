@@ -19,7 +19,7 @@ from monother_ros.learning.teachers.picture import (
     SizeRule,
     normalise,
     resize,
-    rounded,
+    resize_levels,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class DepthAnythingTeacher(BaseTeacher):
     """
     Depth Anything (Yang et al. 2024, V1 and V2).
 
-    Before: 8-bit antialiased bicubic resize by :class:`SizeRule`, ImageNet normalisation. After:
+    Before: 8-bit, antialiased bicubic resize by :class:`SizeRule`, ImageNet normalisation. After:
     bicubic resize to the picture. A relative model says an inverse depth up to scale and shift,
     0 in the sky; a metric one sigmoid · max_depth in metres, for cameras like the one that it was
     trained with (options.focal_length corrects for another one).
@@ -71,7 +71,7 @@ class DepthAnythingTeacher(BaseTeacher):
         :returns: (B, 3, h, w), h and w multiples of the patch.
         """
         size = self.rule(*picture.shape[2:])
-        return normalise(rounded(resize(picture, size, self.method)), self.mean, self.std)
+        return normalise(resize_levels(picture, size, self.method), self.mean, self.std)
 
     def finish(self, output: Tensor, size: tuple[int, int]) -> Tensor:
         """

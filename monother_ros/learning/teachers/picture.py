@@ -41,16 +41,22 @@ def resize(picture: Tensor, size: tuple[int, int], method: str) -> Tensor:
     return F.interpolate(picture, size, mode=kernel, align_corners=False, antialias=antialias)
 
 
-def rounded(picture: Tensor) -> Tensor:
+def resize_levels(picture: Tensor, size: tuple[int, int], method: str) -> Tensor:
     """
-    Bring a resized picture back to 8-bit levels, still as float in [0, 1].
+    Resize 8-bit pictures as Pillow does, on any device.
 
-    The published processors of Depth Anything resize 8-bit pictures: bicubic overshoot is clipped
-    and levels are rounded.
+    Columns first, then rows; after each pass bicubic overshoot is clipped and levels are rounded.
+    The published processors of Depth Anything work on such pictures.
 
-    :param picture: float.
+    :param picture: (B, C, H, W) float in [0, 1], whole multiples of 1/255.
+    :param size: (height, width) in pixels.
+    :param method: 'area' or 'area_bicubic'.
+    :returns: (B, C, height, width), again multiples of 1/255.
     """
-    return (picture * 255.0).round().clamp(0.0, 255.0) / 255.0
+    for target in ((picture.shape[2], size[1]), size):
+        levels = resize(picture, target, method) * 255.0
+        picture = levels.round().clamp(0.0, 255.0) / 255.0
+    return picture
 
 
 def normalise(picture: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -10,7 +10,6 @@ torchvision, and none takes a known focal length. Their settings are read where 
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +124,7 @@ def load_transformers(source: str, options: TeacherOptions) -> BaseTeacher:
             "the hub such as 'owner/model'"
         )
         raise TeacherError(msg)
-    where = {
+    where: dict[str, Any] = {
         'pretrained_model_name_or_path': str(folder) if local else source,
         'local_files_only': local or not options.download,
         'trust_remote_code': False,
@@ -153,8 +152,8 @@ def load_transformers(source: str, options: TeacherOptions) -> BaseTeacher:
     if missing:
         more = f' and {len(missing) - 3} more' if len(missing) > 3 else ''
         msg = (
-            f'the weights of {source} are incomplete: {", ".join(missing[:3])}{more} missing or of '
-            'another shape; download the model again'
+            f'the weights of {source} are incomplete: {", ".join(missing[:3])}{more} missing, or '
+            'of another shape; download the model again'
         )
         raise TeacherError(msg)
     module, kind = FAMILIES[config.model_type]
@@ -180,7 +179,7 @@ def _why(source: str, local: bool, err: Exception) -> str:
     """One sentence on why a model could not be loaded and what to do."""
     reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
     if local:
-        files = sorted(os.listdir(Path(source).expanduser()))
+        files = sorted(path.name for path in Path(source).expanduser().iterdir())
         pickled = [name for name in files if name.endswith(('.bin', '.pt', '.pth', '.pkl'))]
         hint = (
             f'{pickled[0]} is a pickle, which is never loaded; convert it to safetensors'
