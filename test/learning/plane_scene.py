@@ -23,6 +23,7 @@ class Scene:
     thermal_depth: Tensor
     rgb_depth: Tensor
     features: Tensor
+    """(1, 3, h, w) noise, all cosines above 0"""
     image: Tensor
     thermal_intrinsics: Tensor
     rgb_intrinsics: Tensor
@@ -39,6 +40,7 @@ def plane_scene(
     turn: float = 0.03,
     normal: tuple[float, float, float] = (0.15, 0.1, 1.0),
     distance: float = 6.0,
+    rgb_focal: float = 95.0,
     size: tuple[int, int] = SIZE,
     image: tuple[int, int] = IMAGE,
 ) -> Scene:
@@ -49,11 +51,12 @@ def plane_scene(
     :param turn: of R about the vertical axis, radians.
     :param normal: of the plane n X = distance in the thermal camera.
     :param distance: metres.
+    :param rgb_focal: of the RGB camera, pixels of the image; the thermal one has 80.
     :param size: of the depth maps.
     :param image: of the images.
     """
     k_thermal = np.array([[80.0, 0, 43.0], [0, 82.0, 28.0], [0, 0, 1]])
-    k_rgb = np.array([[95.0, 0, 46.5], [0, 93.0, 31.0], [0, 0, 1]])
+    k_rgb = np.array([[rgb_focal, 0, 46.5], [0, 0.98 * rgb_focal, 31.0], [0, 0, 1]])
     c, s = np.cos(turn), np.sin(turn)
     rotation = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     pose = np.eye(4)
@@ -77,7 +80,7 @@ def plane_scene(
     return Scene(
         single(thermal)[None],
         single(rgb)[None],
-        torch.ones(1, 3, *size),
+        torch.rand(1, 3, *size, generator=torch.manual_seed(7)) + 0.2,
         torch.full((1, 3, *image), 0.5),
         single(k_thermal),
         single(k_rgb),
