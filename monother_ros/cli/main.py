@@ -18,9 +18,13 @@ VERBS = {
     'play': 'publish a recorded bag on real topics',
     'record': 'record topics into a rosbag2',
     'train': 'train a thermal depth network on simulated scenes',
+    'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
 }
 """Every verb with its one-line help; the module is monother_ros.cli.<verb>."""
+
+_EXTRAS = {'demo': 'sim,report', 'play': 'bags', 'record': 'bags', 'convert': 'train'}
+"""Optional dependencies of a verb, where they are not called as the verb is."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 module = importlib.import_module(f'monother_ros.cli.{verb}')
             except ModuleNotFoundError as err:
-                extra = {'demo': 'sim,report', 'play': 'bags', 'record': 'bags'}.get(verb, verb)
+                extra = _EXTRAS.get(verb, verb)
                 print(
                     f'monother {verb}: {err.name} is not installed; '
                     f"pip install 'monother_ros[{extra}]'",

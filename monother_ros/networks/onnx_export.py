@@ -96,7 +96,19 @@ def _shorten(model: onnx.ModelProto, rename: Callable[[str], str]) -> onnx.Model
         del value.metadata_props[:]
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
+    _name_casts(model.graph)
     return model
+
+
+def _name_casts(graph: onnx.GraphProto) -> None:
+    """Write the type into casts that take it from another tensor; not every engine knows these."""
+    types = {item.name: item.data_type for item in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        types[value.name] = value.type.tensor_type.elem_type
+    for node in graph.node:
+        if node.op_type == 'CastLike' and node.input[1] in types:
+            node.op_type = 'Cast'
+            node.attribute.append(onnx.helper.make_attribute('to', types[node.input.pop()]))
 
 
 def check_graph(model: onnx.ModelProto | Path) -> None:
