@@ -44,12 +44,14 @@ _SHOWN = 12
 class Checkpoint(dict[str, Tensor]):
     """Official name -> tensor; tensors may be mapped from the file and are only to be read."""
 
-    config: MonoTherConfig | None = None
-    """of the network, where the file says so"""
-    metadata: dict[str, str]
-    """texts that the file carries, empty where it carries none"""
-    source: str = 'the checkpoint'
-    """for messages"""
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+        """where it comes from, for messages"""
+        self.config: MonoTherConfig | None = None
+        """of the network, where the file says so"""
+        self.metadata: dict[str, str] = {}
+        """texts that the file carries"""
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise BundleError(msg)
     with file.open('rb') as handle:
         head = handle.read(9)
-    state = Checkpoint()
-    state.metadata = {}
+    state = Checkpoint(str(file))
     if file.suffix == '.safetensors' or (head[8:9] == b'{' and head[:2] != b'PK'):
         entries = _read_safetensors(file, state)
     else:
         entries = _read_pickle(file, mapped=head[:2] == b'PK')
-    state.source = str(file)
     for name, value in entries.items():
         plain = name.removeprefix('module.') if isinstance(name, str) else None
         if plain is None or not isinstance(value, Tensor) or plain in state:
@@ -305,8 +305,8 @@ def _read_pickle(file: Path, mapped: bool) -> Mapping[Any, Any]:
     except Exception as err:  # damaged files raise whatever the damage leads to
         asked = re.search(r'GLOBAL (\S+)', str(err))
         if asked:
-            msg = f'{file} is refused: besides tensors it holds {asked[1]}, which would run code. '
-            msg += 'Save the state dict alone.'
+            msg = f'{file} is refused: besides tensors it holds {asked[1]}, and restoring '
+            msg += 'that would run code. Save the state dict alone.'
         elif isinstance(err, pickle.UnpicklingError):
             msg = f'{file} is no checkpoint: it cannot be read as tensors and plain values'
         else:

@@ -124,7 +124,7 @@ def test_missing_entries_are_named_and_refused(state):
     assert load_branch(state, 'rgb')[1].complete
 
 
-def test_a_file_without_its_last_blocks_is_no_smaller_network(state):
+def test_a_file_without_its_last_blocks_is_no_smaller_network():
     with torch.device('meta'):
         full = official_state(MonoTherNetwork(MonoTherConfig.preset('vits')))
     cut = {k: v for k, v in full.items() if '.blocks.11.' not in k}
