@@ -58,6 +58,8 @@ setup(
             'tqdm',
             'matplotlib>=3.7',
         ],
+        # RGB depth networks that a thermal network can learn from
+        'teachers': ['torch>=2.4', 'transformers>=5.0', 'safetensors>=0.4', 'PyYAML>=5.4'],
         'dev': [
             'pytest>=7',
             'ruff>=0.6',

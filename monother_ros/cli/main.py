@@ -17,13 +17,20 @@ VERBS = {
     'sim': 'render a simulated drive into a rosbag2',
     'play': 'publish a recorded bag on real topics',
     'record': 'record topics into a rosbag2',
+    'teacher': 'show what a depth teacher says about a picture',
     'train': 'train a thermal depth network on simulated scenes',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
 }
 """Every verb with its one-line help; the module is monother_ros.cli.<verb>."""
 
-_EXTRAS = {'demo': 'sim,report', 'play': 'bags', 'record': 'bags', 'convert': 'train'}
+_EXTRAS = {
+    'demo': 'sim,report',
+    'play': 'bags',
+    'record': 'bags',
+    'convert': 'train',
+    'teacher': 'teachers',
+}
 """Optional dependencies of a verb, where they are not called as the verb is."""
 
 
