@@ -1,30 +1,32 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""monother train: render simulated scenes, train the lite network, export a model bundle."""
+"""monother train: carry out a recipe, on one process or on those that torchrun started."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from monother_ros.core.bundle import Bundle, Normalisation, find_bundle, load_bundle
-from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD, AugmentSettings
-from monother_ros.learning.batches import TrainSettings
-from monother_ros.learning.rendered import (
-    VALIDATION_SEED,
-    DatasetPlan,
-    Frames,
-    render_dataset,
-)
-from monother_ros.learning.trainer import Trainer, evaluate_network
-from monother_ros.networks.export import WEIGHTS, export_bundle, load_weights, save_weights
+from monother_ros.core.errors import MonotherError, SettingsError
+from monother_ros.core.files import atomic_write
+from monother_ros.learning.distributed import Group, processes
+from monother_ros.learning.recipe import plain, recipe_names, to_yaml
+from monother_ros.learning.tasks.lite import LiteTask
+from monother_ros.learning.tasks.lite_export import export_lite
+from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_task
+from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, Recipe, load_recipe
+from monother_ros.learning.trainer import Trainer
+from monother_ros.learning.training_state import AVERAGE, BEST, LATEST, NETWORK
 
-DEPTH_RANGE = (0.5, 80.0)
-"""Metres that the bundle promises; what the network says beyond is sky or too far."""
+RECIPE = 'recipe.yaml'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,30 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     :param parser: of this verb.
     """
-    defaults = TrainSettings()
-    parser.add_argument('--out', type=Path, required=True, help='folder of the run')
-    parser.add_argument('--data', type=Path, default=Path('data/lite'), help='rendered frames')
-    parser.add_argument('--frames', type=int, default=4800, help='training frames')
-    parser.add_argument('--validation', type=int, default=96, help='frames to watch')
-    parser.add_argument('--steps', type=int, default=defaults.steps, help='optimiser steps')
     parser.add_argument(
-        '--full-steps', type=int, default=defaults.full_steps,
-        help='how many of the steps, the last ones, are done at full size',
+        'recipe', metavar='RECIPE', help=f'{", ".join(recipe_names())}, or a YAML file'
+    )
+    parser.add_argument('--out', type=Path, required=True, metavar='RUN', help='folder of the run')
+    parser.add_argument(
+        '--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE', dest='changes',
+        help='settings of the recipe to change, such as training.epochs=2 run.precision=bf16',
     )  # fmt: skip
-    parser.add_argument('--batch', type=int, default=defaults.batch)
-    parser.add_argument('--full-batch', type=int, default=defaults.full_batch)
-    parser.add_argument('--rate', type=float, default=defaults.rate, help='learning rate')
     parser.add_argument(
-        '--augment', type=float, default=1.0, metavar='PART', help='how often pictures are changed'
-    )
-    parser.add_argument('--seed', type=int, default=defaults.seed)
-    parser.add_argument('--threads', type=int, default=0, help='of torch; 0 leaves its default')
-    parser.add_argument('--workers', type=int, default=2, help='processes that render')
-    parser.add_argument('--watch-every', type=int, default=500, help='steps between validations')
+        '--data', nargs='+', default=[], metavar='PATH',
+        help='root of the data set, simulated bags, or folder of rendered frames',
+    )  # fmt: skip
     parser.add_argument(
-        '--start', metavar='BUNDLE', help='begin with the weights of this bundle (name or folder)'
+        '--start', metavar='WEIGHTS', help='checkpoint, bundle or run to begin with'
     )
-    parser.add_argument('--bundle', type=Path, help='of the result; OUT/bundle if not given')
+    parser.add_argument('--until', type=int, metavar='STEP', help='stop before this step')
+    parser.add_argument(
+        '--bundle', type=Path, help='of the result (lite); RUN/bundle if not given'
+    )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
     )
@@ -64,93 +61,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Render what is missing, train what is left of the schedule, export.
+    Train what is left of the schedule, then export or say how.
 
     :param arguments: parsed options.
     :returns: 0.
     """
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    training = DatasetPlan(arguments.frames)
-    watching = DatasetPlan(arguments.validation, VALIDATION_SEED, frames_per_world=4)
-    for plan, name in ((watching, 'validation'), (training, 'training')):
-        if not arguments.export_only:
-            render_dataset(plan, arguments.data / name, workers=arguments.workers)
-    frames = Frames(arguments.data / 'training', arguments.frames)
-    validation = Frames(arguments.data / 'validation', arguments.validation)
-    settings = TrainSettings(
-        steps=arguments.steps,
-        full_steps=arguments.full_steps,
-        batch=arguments.batch,
-        full_batch=arguments.full_batch,
-        rate=arguments.rate,
-        seed=arguments.seed,
-    )
-    parent = load_bundle(find_bundle(arguments.start)) if arguments.start else None
-    start = None if parent is None else load_weights(parent.path / WEIGHTS)
-    augment = AugmentSettings().weakened(arguments.augment)
-    trainer = Trainer(
-        arguments.out, frames, settings, augment=augment, validation=validation, start=start
-    )
-    if not arguments.export_only:
-        trainer.train(watch_every=arguments.watch_every)
-    target = arguments.bundle or arguments.out / 'bundle'
-    # before the steps at full size have begun, the network knows the half size only
-    size = settings.size(max(0, trainer.step - 1))
-    metrics = evaluate_network(trainer.average, validation, size)
-    bundle = write(trainer, target, training, size, metrics, parent, arguments.augment)
-    tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+    recipe = load_recipe(arguments.recipe, arguments.changes, arguments.data, arguments.start)
+    if recipe.run.threads:
+        torch.set_num_threads(recipe.run.threads)
+    with processes(recipe.run.device) as group:
+        try:
+            _train(arguments, recipe, group)
+        except Exception as err:
+            if group.world == 1:
+                raise
+            if not isinstance(err, MonotherError):
+                traceback.print_exc()
+            msg = f'process {group.rank} of {group.world} failed, the run ends: {err}'
+            print(f'monother train: {msg}', file=sys.stderr, flush=True)
+            # leave at once: the others may wait for this one, and torchrun ends them
+            os._exit(1)
     return 0
 
 
-def write(
-    trainer: Trainer,
-    target: Path,
-    plan: DatasetPlan,
-    size: tuple[int, int],
-    metrics: dict[str, float],
-    parent: Bundle | None = None,
-    augment: float = 1.0,
-) -> Bundle:
-    """
-    Export the averaged network of a run with the story of its training.
+def _train(arguments: argparse.Namespace, recipe: Recipe, group: Group) -> None:
+    """What one process does."""
+    if arguments.export_only and isinstance(recipe, DualRecipe):
+        msg = f'a dual run is exported by: {_convert(arguments.out, LATEST)}'
+        raise SettingsError(msg)
+    task = open_task(recipe, group, render=not arguments.export_only)
+    trainer = Trainer(arguments.out, task, recipe.run, group, plain(recipe))
+    if not arguments.export_only:
+        if group.first:
+            atomic_write(arguments.out / RECIPE, to_yaml(recipe))
+            tqdm.write(
+                f'{task.name}: {task.steps} steps, {trainer.precision}, {group.world} process(es) '
+                f'on {group.device.type}, now at step {trainer.step}'
+            )
+        trainer.train(arguments.until)
+    _report(arguments, recipe, trainer)
 
-    :param trainer: the run.
-    :param target: folder of the bundle.
-    :param plan: of the training data.
-    :param size: (width, height) of the network input in pixels.
-    :param metrics: on the validation frames.
-    :param parent: bundle whose weights the run began with.
-    :param augment: part of the usual augmentation.
-    """
-    story = {} if parent is None else {'began_with': dict(parent.training)}
-    start = '' if parent is None else f'--start {parent.name} '
-    settings, network = trainer.settings, trainer.average
-    digest = hashlib.sha256(save_weights(network)).hexdigest()
-    return export_bundle(
-        network,
-        target,
-        revision=f'sim-{trainer.step}-{digest[:8]}',
-        normalisation=Normalisation('stable_percentile', 2.0, 98.0, mean=MEAN, std=STD),
-        depth_range=DEPTH_RANGE,
-        focal_length=CANONICAL_FOCAL * size[0] / 320,
-        training={
-            'data': 'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; '
-            'clear, fog, smoke, rain. No real image was used.',
-            'command': f'monother train --frames {plan.frames} --steps {settings.steps} '
-            f'--full-steps {settings.full_steps} --batch {settings.batch} '
-            f'--full-batch {settings.full_batch} --rate {settings.rate:g} '
-            f'--seed {settings.seed} --augment {augment:g} {start}--out OUT',
-            'frames': plan.frames,
-            'worlds': plan.worlds,
-            'world_seeds': [plan.first_seed, plan.first_seed + plan.worlds - 1],
-            'steps': trainer.step,
-            'steps_at_half_size': min(trainer.step, settings.small_steps),
-            'network': network.config.as_dict(),
-            **story,
-        },
-        parent=None if parent is None else parent.revision,
-        metrics={'validation': metrics, 'validation_frames': len(trainer.validation or ())},
-        width=size[0],
-        height=size[1],
+
+def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> None:
+    """Say what came out; export the lite network."""
+    metrics = trainer.latest()
+    if not trainer.group.first:
+        return
+    if trainer.seconds:
+        tqdm.write(
+            f'{trainer.done} samples in {trainer.seconds:.1f} s: '
+            f'{trainer.done / trainer.seconds:.2f} samples/s; {trainer.skipped} steps skipped'
+        )
+    if metrics:
+        text = ' '.join(f'{k} {v:.3f}' for k, v in metrics.items())
+        tqdm.write(f'latest, step {trainer.step}: {text}')
+    if trainer.lowest is not None:
+        tqdm.write(f'best: {trainer.task.best} {trainer.lowest:.3f} in {arguments.out / BEST}')
+    if isinstance(recipe, LiteRecipe):
+        assert isinstance(trainer.task, LiteTask)
+        bundle = export_lite(
+            trainer,
+            trainer.task,
+            arguments.bundle or arguments.out / 'bundle',
+            lite_plans(recipe)['training'],
+            metrics,
+            lite_command(recipe),
+            lite_parent(recipe),
+        )
+        tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+        return
+    averaged = trainer.average is not None
+    for name in (LATEST, BEST):
+        if (arguments.out / name).exists():
+            tqdm.write(f'to run {name}: {_convert(arguments.out, name, averaged)}')
+
+
+def _convert(out: Path, name: str, averaged: bool = False) -> str:
+    """Command that makes a bundle of a checkpoint."""
+    file = out / name / (AVERAGE if averaged else NETWORK)
+    return f'monother convert {shlex.quote(str(file))} --to BUNDLE'
+
+
+def lite_command(recipe: LiteRecipe) -> str:
+    """Command that repeats a run of the lite network, for its manifest."""
+    settings = recipe.training
+    changes: Sequence[str] = (
+        f'data.frames={recipe.data.frames}',
+        *(f'training.{k}={getattr(settings, k)}' for k in ('steps', 'full_steps', 'batch')),
+        f'training.full_batch={settings.full_batch}',
+        f'training.rate={settings.rate:g}',
+        f'training.seed={settings.seed}',
+        f'augment={recipe.augment:g}',
     )
+    start = f'--start {recipe.start} ' if recipe.start else ''
+    return f'monother train lite --set {" ".join(changes)} {start}--out OUT'

@@ -45,3 +45,7 @@ class DatasetError(MonotherError):
 
 class TeacherError(MonotherError):
     """A depth teacher that cannot be loaded, or that cannot take the picture given to it."""
+
+
+class TrainingError(MonotherError):
+    """A training run that cannot go on."""

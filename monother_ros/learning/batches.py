@@ -1,175 +1,144 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run does at each step: size, learning rate and samples, by the step alone."""
+"""Order of samples and batches made ahead, all of it a function of seed and step."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from queue import Full, Queue
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from monother_ros.learning.augment import AugmentSettings, make_sample
-from monother_ros.learning.rendered import Frames
+from monother_ros.core.errors import SettingsError
+
+T = TypeVar('T')
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """Everything that decides the weights, beside the data."""
+class Batch(Protocol):
+    """Tensors of some samples; their first axis counts the samples."""
 
-    steps: int = 4000
-    """optimiser steps"""
-    full_steps: int = 1200
-    """how many of them, the last ones, are done at full size; those before at half of the width
-    and height, which is four times faster. The learning rate falls during these steps only."""
-    batch: int = 32
-    """samples per step at the small size"""
-    full_batch: int = 12
-    """samples per step at the full size"""
-    width: int = 320
-    """width of the network input in pixels"""
-    height: int = 256
-    """height of the network input in pixels"""
-    rate: float = 2e-3
-    """highest learning rate"""
-    warmup: int = 200
-    """steps in which the learning rate rises"""
-    weight_decay: float = 0.02
-    """of AdamW"""
-    clip: float = 5.0
-    """limit of the gradient's norm"""
-    average: float = 0.998
-    """decay of the moving average of the weights that is exported"""
-    depth_weight: float = 1.0
-    """weight of the loss of depth"""
-    edge_weight: float = 0.1
-    """weight of the gradient loss of log depth"""
-    seed: int = 0
-    """of weights, order and augmentation"""
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Any:
+        """The same on a device."""
+        ...
 
-    @property
-    def small_steps(self) -> int:
-        """Steps at the small size, which come first."""
-        return max(0, self.steps - self.full_steps)
 
-    def size(self, step: int) -> tuple[int, int]:
-        """Width and height of the samples of a step."""
-        small = step < self.small_steps
-        return (self.width // 2, self.height // 2) if small else (self.width, self.height)
+class Batches(Protocol):
+    """Batches of a run; can be pickled, so that other processes can make them."""
 
-    def learning_rate(self, step: int) -> float:
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """
-        Learning rate of a step.
+        One process's part of the samples of a step, a function of these numbers alone.
 
-        Rise and plateau at the small size, then half a cosine down to nearly nothing; smaller
-        batches take smaller steps, in proportion to the root of their size.
-        """
-        rate = self.rate * min(1.0, (step + 1) / max(1, self.warmup))
-        if step < self.small_steps:
-            return rate
-        part = (step - self.small_steps) / max(1, self.steps - self.small_steps)
-        rate *= math.sqrt(self.full_batch / self.batch)
-        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
-
-
-class Batches:
-    """
-    Batches of a run, prepared by a thread while the network trains.
-
-    :param frames: training data.
-    :param settings: of the run.
-    :param augment: how samples are changed.
-    :param far: target depth of sky, metres.
-    """
-
-    def __init__(
-        self, frames: Frames, settings: TrainSettings, augment: AugmentSettings, far: float
-    ) -> None:
-        self.frames = frames
-        self.settings = settings
-        self.augment = augment
-        self.far = far
-        self._starts: dict[int, int] = {}
-
-    def indices(self, step: int) -> NDArray[np.int64]:
-        """Frames of a step: each epoch is a permutation, cut into batches without a rest."""
-        settings = self.settings
-        count = settings.batch if step < settings.small_steps else settings.full_batch
-        done = min(step, settings.small_steps) * settings.batch
-        done += max(0, step - settings.small_steps) * settings.full_batch
-        places = np.arange(done, done + count)
-        epochs, rows = places // len(self.frames), places % len(self.frames)
-        orders = {
-            int(e): np.random.default_rng([settings.seed, 1, int(e)]).permutation(len(self.frames))
-            for e in np.unique(epochs)
-        }
-        return np.array([orders[int(e)][r] for e, r in zip(epochs, rows, strict=True)])
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """
-        Samples of a step.
+        The parts of all processes, in order, are the same samples however many there are.
 
         :param step: from 0.
-        :returns: (B, 1, h, w) input and (B, 1, h, w) log metres.
+        :param rank: number of the part, from 0.
+        :param world: number of parts.
         """
-        rng = np.random.default_rng([self.settings.seed, 2, step])
-        size = self.settings.size(step)
-        samples = [
-            make_sample(
-                self.frames.thermal(i),
-                self.frames.depth(i),
-                self.frames.bounds[i],
-                float(self.frames.focal[i]),
-                size,
-                self.far,
-                rng,
-                self.augment,
-            )
-            for i in self.indices(step)
-        ]
-        images = torch.from_numpy(np.stack([s[0] for s in samples])[:, None])
-        targets = torch.from_numpy(np.stack([s[1] for s in samples])[:, None])
-        return images, targets
+        ...
 
-    def run(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """
-        Batches of the steps start to stop - 1.
 
-        :raises Exception: what went wrong while a batch was prepared.
-        """
-        queue: Queue[tuple[Tensor, Tensor] | BaseException] = Queue(3)
-        over = threading.Event()
+def permuted(places: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """
+    Samples at places of an endless order in which every epoch is a permutation of its own.
 
-        def put(item: tuple[Tensor, Tensor] | BaseException) -> None:
-            while not over.is_set():
-                with contextlib.suppress(Full):
-                    queue.put(item, timeout=0.5)
-                    return
+    :param places: (n,) from 0; place // count is the epoch.
+    :param count: samples of an epoch.
+    :param seed: of the permutations.
+    :returns: (n,) from 0 to count - 1.
+    """
+    epochs, rows = places // count, places % count
+    orders = {
+        int(e): np.random.default_rng([seed, 1, int(e)]).permutation(count)
+        for e in np.unique(epochs)
+    }
+    return np.array([orders[int(e)][r] for e, r in zip(epochs, rows, strict=True)], np.int64)
 
-        def work() -> None:
-            try:
-                for step in range(start, stop):
-                    if over.is_set():
-                        return
-                    put(self.batch(step))
-            except BaseException as err:
-                put(err)
 
-        thread = threading.Thread(target=work, name='batches', daemon=True)
-        thread.start()
+def part_of(count: int, rank: int, world: int) -> range:
+    """
+    Samples of one of several equal parts of a batch.
+
+    :param count: samples of the batch.
+    :param rank: number of the part.
+    :param world: number of parts.
+    :raises SettingsError: the batch cannot be divided evenly.
+    """
+    if count % world:
+        msg = (
+            f'a batch of {count} cannot be divided evenly into {world} parts (processes times '
+            'accumulated parts); change the batch or the number of processes'
+        )
+        raise SettingsError(msg)
+    each = count // world
+    return range(rank * each, (rank + 1) * each)
+
+
+class _Steps(Generic[T]):
+    """What a data loader's processes index by the step."""
+
+    def __init__(self, make: Callable[[int], T]) -> None:
+        self.make = make
+
+    def __getitem__(self, step: int) -> T:
+        return self.make(step)
+
+
+def prefetch(
+    make: Callable[[int], T], start: int, stop: int, workers: int = 0, ahead: int = 3
+) -> Iterator[T]:
+    """
+    Results of ``make(start)`` to ``make(stop - 1)`` in order, made ahead of their use.
+
+    :param make: a function of the step; with workers it is pickled.
+    :param start: first step.
+    :param stop: one beyond the last.
+    :param workers: processes of torch's DataLoader; 0 takes one thread.
+    :param ahead: how many are made ahead, of each worker.
+    :raises Exception: what went wrong while one was made.
+    """
+    if workers:
+        loader: torch.utils.data.DataLoader[T] = torch.utils.data.DataLoader(
+            _Steps(make),  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=workers,
+            prefetch_factor=ahead,
+            multiprocessing_context='spawn',
+        )
+        yield from loader
+        return
+    queue: Queue[T | BaseException] = Queue(ahead)
+    over = threading.Event()
+
+    def put(item: T | BaseException) -> None:
+        while not over.is_set():
+            with contextlib.suppress(Full):
+                queue.put(item, timeout=0.5)
+                return
+
+    def work() -> None:
         try:
-            for _ in range(start, stop):
-                item = queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            over.set()
-            thread.join()
+            for step in range(start, stop):
+                if over.is_set():
+                    return
+                put(make(step))
+        except BaseException as err:
+            put(err)
+
+    thread = threading.Thread(target=work, name='batches', daemon=True)
+    thread.start()
+    try:
+        for _ in range(start, stop):
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        over.set()
+        thread.join()

@@ -221,7 +221,7 @@ class Frames(Sequence[int]):
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
         shards = sorted(Path(folder).glob('shard-*'))
         if not shards:
-            msg = f'{folder} holds no rendered frames; run monother train once without --no-render'
+            msg = f'{folder} holds no rendered frames; let monother train lite render some'
             raise SettingsError(msg)
         self._thermal = [np.load(s / 'thermal.npy', mmap_mode='r') for s in shards]
         self._depth = [np.load(s / 'depth.npy', mmap_mode='r') for s in shards]
@@ -236,6 +236,11 @@ class Frames(Sequence[int]):
         ]
         where = [(k, j) for k, part in enumerate(self._thermal) for j in range(len(part))]
         self._where = where[:limit]
+        self._source = (Path(folder), limit)
+
+    def __reduce__(self) -> tuple[type[Frames], tuple[Path, int | None]]:
+        """Pickle the place, not the frames."""
+        return Frames, self._source
 
     def __len__(self) -> int:
         return len(self._where)

@@ -1,225 +1,305 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Supervised training of the lite network: seeded, resumable at any checkpoint.
+The training loop of every recipe: seeded, resumable at any checkpoint, on one or many processes.
 
-Everything random of a step is derived from (seed, step), and the learning rate is a function of
-the step alone, so a run that was stopped and resumed gives the same weights as one that was not.
+Everything random of a step is derived from (seed, step), and rates are functions of the step
+alone, so a run that was stopped and resumed gives the same weights as one that was not. What is
+trained is a :class:`~monother_ros.learning.tasks.base.Task`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import hashlib
-import io
-import math
+import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from monother_ros.core.errors import SettingsError
-from monother_ros.core.files import atomic_write
-from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sparsification
-from monother_ros.learning.augment import PLAIN, AugmentSettings, make_sample
-from monother_ros.learning.batches import Batches, TrainSettings
+from monother_ros.core.errors import SettingsError, TrainingError
+from monother_ros.learning.batches import Batch, Batches, prefetch
 from monother_ros.learning.curves import write_curves
-from monother_ros.learning.lite_losses import supervised_loss
-from monother_ros.learning.rendered import Frames
-from monother_ros.networks.lite import LiteConfig, LiteNetwork
+from monother_ros.learning.distributed import Group, bucketed, share_batch_norms
+from monother_ros.learning.run_log import RunLog
+from monother_ros.learning.tasks.base import Task
+from monother_ros.learning.training_state import (
+    AVERAGE,
+    BEST,
+    LATEST,
+    NETWORK,
+    OPTIMISER,
+    find_latest,
+    optimiser_tensors,
+    parameter_names,
+    read_about,
+    read_tensors,
+    restore_optimiser,
+    write_state,
+)
 
-CHECKPOINT = 'checkpoint.pt'
 CURVES = 'curves.png'
-_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is carried out; only precision and accumulate change its numbers."""
+
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    """auto takes a GPU where there is one"""
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto'
+    """auto: bf16 or else fp16 on a GPU, fp32 on a CPU"""
+    accumulate: int = 1
+    """parts that a batch is done in, for memory; each part has batch statistics of its own"""
+    workers: int = 0
+    """processes that prepare batches; 0 takes a thread"""
+    threads: int = 0
+    """of torch on the CPU; 0 leaves its default"""
+    log_every: int = 10
+    """steps between points of the loss curve"""
+    save_seconds: float = 600.0
+    """time between checkpoints"""
+    skips: int = 20
+    """a run ends when so many steps in a row had gradients that are no numbers"""
+    tensorboard: bool = True
+    """write TensorBoard event files to RUN/log"""
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """
+    Precision to train in.
+
+    :param wanted: as in :class:`RunSettings`.
+    :param device: to train on.
+    :returns: 'fp32', 'bf16' or 'fp16'.
+    """
+    if wanted != 'auto':
+        return wanted
+    if device.type != 'cuda':
+        return 'fp32'
+    return 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
+
+
+def batch_parts(batches: Batches, step: int, rank: int, world: int, parts: int) -> list[Batch]:
+    """The parts of a step's batch that one process works on, one after the other."""
+    return [batches.batch(step, part * world + rank, world * parts) for part in range(parts)]
 
 
 class Trainer:
     """
     A training run in a folder, continued from its checkpoint where there is one.
 
-    The end of the schedule may be moved as long as the steps at full size have not begun.
-
-    :param folder: of the run; holds checkpoint.pt and curves.png.
-    :param frames: training data.
-    :param settings: of the run.
-    :param config: of the network.
-    :param augment: how samples are changed.
-    :param validation: frames to watch; None for none.
-    :param start: network to begin with, such as that of an older bundle; None begins anew.
+    :param folder: of the run; holds latest/, best/, curves.png and log/.
+    :param task: what to train.
+    :param run: how.
+    :param group: processes of the run; None for this one alone, on the task's device.
+    :param recipe: written into the checkpoints, for people and exporters.
     :raises SettingsError: the checkpoint in the folder belongs to other settings.
     """
 
     def __init__(
         self,
         folder: str | Path,
-        frames: Frames,
-        settings: TrainSettings,
-        config: LiteConfig | None = None,
-        augment: AugmentSettings | None = None,
-        validation: Frames | None = None,
-        start: LiteNetwork | None = None,
+        task: Task,
+        run: RunSettings | None = None,
+        group: Group | None = None,
+        recipe: dict[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.settings = settings
-        self.frames = frames
-        self.validation = validation
-        torch.manual_seed(settings.seed)
-        network = LiteNetwork(config if start is None else start.config)
-        self.begun_with: str | None = None
-        if start is not None:
-            network.load_state_dict(start.state_dict())
-            self.begun_with = weights_digest(start)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.batches = Batches(
-            frames, settings, augment or AugmentSettings(), self.network.config.far
-        )
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.task = task
+        self.run = run or RunSettings()
+        device = next(task.network.parameters()).device
+        self.group = group or Group(device)
+        self.recipe = recipe
+        self.precision = pick_precision(self.run.precision, device)
+        self.network = task.network
+        self.average: nn.Module | None = None
+        if task.decay(0) is not None:
+            self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        task.connect(self.group)
+        share_batch_norms(task.module, self.group)
+        self.names = parameter_names(self.network)
+        groups = task.groups()
         self.optimiser = torch.optim.AdamW(
             [
-                {'params': decayed, 'weight_decay': settings.weight_decay},
-                {'params': others, 'weight_decay': 0.0},
+                {'params': [self.names[n] for n in g.names], 'weight_decay': g.weight_decay}
+                for g in groups
             ],
-            lr=settings.rate,
+            lr=1.0,
+            eps=task.eps,
         )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == 'fp16')
         self.step = 0
+        self.skipped = 0
+        self.lowest: float | None = None
         self.training: dict[str, list[float]] = {
-            k: [] for k in ('step', 'total', 'bins', 'depth', 'edges', 'rate')
+            key: [] for key in ('step', *task.losses, 'rate', 'norm')
         }
-        self.watched: dict[str, list[float]] = {
-            k: [] for k in ('step', 'abs_rel', 'd1', 'confidence', 'ause_ratio')
-        }
-        if (self.folder / CHECKPOINT).exists():
+        self.watched: dict[str, list[float]] = {key: [] for key in ('step', *task.figures)}
+        if find_latest(self.folder) is not None:
             self._restore()
+        self.module = bucketed(task.module, self.group, unused=task.unused)
+        self._buffers = [b for b in self.network.buffers() if b.dtype.is_floating_point]
+        self._in_a_row = 0
+        self.seconds, self.done = 0.0, 0
+
+    @property
+    def result(self) -> nn.Module:
+        """The network to use: the moving average where there is one."""
+        return self.network if self.average is None else self.average
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
-        identity = {
-            'settings': asdict(self.settings),
-            'config': self.network.config.as_dict(),
-            'augment': asdict(self.batches.augment),
-            'frames': len(self.frames),
-        }
-        if self.begun_with is not None:
-            identity['start'] = self.begun_with
-        return identity
+        numbers = {'precision': self.run.precision, 'accumulate': self.run.accumulate}
+        identity = {'task': self.task.name, 'run': numbers, **self.task.identity()}
+        plain: dict[str, Any] = json.loads(json.dumps(identity))
+        return plain
 
-    def save(self) -> Path:
-        """Write the checkpoint, whole or not at all."""
-        buffer = io.BytesIO()
-        state = {
-            'format': _FORMAT,
+    def save(self, name: str = LATEST) -> Path | None:
+        """
+        Write a checkpoint, whole or not at all; only the first process does.
+
+        :param name: folder in the run; only LATEST holds what a run is continued from.
+        """
+        if not self.group.first:
+            return None
+        task = self.task
+        about = {
             'identity': self._identity(),
             'step': self.step,
-            'network': self.network.state_dict(),
-            'average': self.average.state_dict(),
-            'optimiser': self.optimiser.state_dict(),
+            'skipped': self.skipped,
+            'lowest': self.lowest,
+            'scaler': self.scaler.state_dict(),
             'training': self.training,
             'watched': self.watched,
+            'recipe': self.recipe,
         }
-        torch.save(state, buffer)
-        return atomic_write(self.folder / CHECKPOINT, buffer.getvalue())
+        return write_state(
+            self.folder / name,
+            about,
+            task.state(self.network),
+            None if self.average is None else task.state(self.average),
+            optimiser_tensors(self.optimiser, self.names) if name == LATEST else None,
+            task.metadata(),
+        )
 
     def _restore(self) -> None:
         """Continue where the checkpoint ends."""
-        state = load_checkpoint(self.folder / CHECKPOINT)
-        found, wanted = state['identity'], self._identity()
-        before, settings = TrainSettings(**found['settings']), self.settings
-        if state['step'] <= min(before.small_steps, settings.small_steps):
-            # nothing so far depended on where the schedule ends, so the end may be moved
-            end = {'steps': settings.steps, 'full_steps': settings.full_steps}
-            found = {**found, 'settings': {**found['settings'], **end}}
+        folder = self.folder / LATEST
+        about, wanted = read_about(folder), self._identity()
+        found = dict(self.task.reconcile(about['identity'], about['step']))
         if found != wanted:
-            differing = [k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k)]
+            differing = sorted(
+                k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k)
+            )
             msg = (
-                f'{self.folder / CHECKPOINT} belongs to a run with other {", ".join(differing)}; '
+                f'{folder} belongs to a run with other {", ".join(differing)}; '
                 'repeat the settings of that run or take another folder'
             )
             raise SettingsError(msg)
-        self.step = int(state['step'])
-        self.network.load_state_dict(state['network'])
-        self.average.load_state_dict(state['average'])
-        self.optimiser.load_state_dict(state['optimiser'])
-        self.training = state['training']
-        self.watched = state['watched']
+        self.task.load(self.network, read_tensors(folder / NETWORK))
+        if self.average is not None:
+            self.task.load(self.average, read_tensors(folder / AVERAGE))
+        restore_optimiser(self.optimiser, self.names, read_tensors(folder / OPTIMISER))
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(about['scaler'])
+        self.step, self.skipped = int(about['step']), int(about['skipped'])
+        self.lowest = about['lowest']
+        self.training, self.watched = about['training'], about['watched']
 
-    def train(
-        self,
-        until: int | None = None,
-        *,
-        save_seconds: float = 120.0,
-        watch_every: int = 500,
-        log_every: int = 10,
-        progress: bool = True,
-    ) -> LiteNetwork:
-        """
-        Train and save.
-
-        :param until: stop before this step; None for the end of the schedule.
-        :param save_seconds: time between checkpoints.
-        :param watch_every: steps between validations, 0 for none.
-        :param log_every: steps between points of the loss curve.
-        :param progress: whether to show a progress bar.
-        :returns: the averaged network in evaluation mode.
-        """
-        stop = self.settings.steps if until is None else min(until, self.settings.steps)
-        first = math.log(self.network.config.near)
-        saved = time.monotonic()
-        bar = tqdm(
-            total=self.settings.steps,
-            initial=self.step,
-            desc='train',
-            disable=not progress,
-            mininterval=1.0 if os.isatty(2) else 15.0,
+    def batches(self, start: int, stop: int) -> Iterator[list[Batch]]:
+        """This process's parts of the batches of the steps start to stop - 1, made ahead."""
+        group, parts = self.group, self.run.accumulate
+        make = partial(
+            _make, batches=self.task.batches, rank=group.rank, world=group.world, parts=parts
         )
-        self.network.train()
-        for images, targets in self.batches.run(self.step, stop):
-            rate = self.settings.learning_rate(self.step)
-            for group in self.optimiser.param_groups:
-                group['lr'] = rate
-            images = images.contiguous(memory_format=torch.channels_last)
-            prediction, logits = self.network.log_depth(images)
-            losses = supervised_loss(
-                prediction,
-                logits,
-                targets,
-                first=first,
-                width=self.network.bin_width,
-                depth_weight=self.settings.depth_weight,
-                edge_weight=self.settings.edge_weight,
-            )
-            self.optimiser.zero_grad(set_to_none=True)
-            losses.total.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-            self.optimiser.step()
+        return prefetch(make, start, stop, self.run.workers)
+
+    def advance(
+        self, parts: list[Batch], clock: Callable[[str], None] | None = None
+    ) -> dict[str, Tensor]:
+        """
+        One optimiser step.
+
+        :param parts: of this process's share of the batch.
+        :param clock: told the name of each stage as it ends: forward, backward, optimiser.
+        :returns: the losses, means over the parts, and ``norm`` of the gradients.
+        :raises TrainingError: too many steps in a row had gradients that are no numbers.
+        """
+        tick = clock or (lambda _stage: None)
+        for options, hyper in zip(
+            self.optimiser.param_groups, self.task.hyper(self.step), strict=True
+        ):
+            options['lr'], options['betas'] = hyper.rate, (hyper.beta1, hyper.beta2)
+        before = [b.clone() for b in self._buffers]
+        self.task.scaled(self.group.world * self.scaler.get_scale())
+        self.optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for k, part in enumerate(parts):
+            with self._no_sync(last=k == len(parts) - 1):
+                with self._autocast():
+                    losses = self.module(part.to(self.group.device, non_blocking=True))
+                tick('forward')
+                self.scaler.scale(losses['total'] / len(parts)).backward()
+                tick('backward')
+            for name, value in losses.items():
+                share = value.detach() / len(parts)
+                sums[name] = sums[name] + share if name in sums else share
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(list(self.names.values()), self.task.clip)
+        if bool(torch.isfinite(norm)):
+            self._in_a_row = 0
+            self.scaler.step(self.optimiser)
             self._follow()
-            self.step += 1
-            bar.update()
-            if self.step % log_every == 0:
-                values = {k: float(v.detach()) for k, v in losses._asdict().items()}
-                for key, value in {'step': self.step, 'rate': rate, **values}.items():
-                    self.training[key].append(value)
-                bar.set_postfix_str(f'loss {values["total"]:.3f} depth {values["depth"]:.3f}')
-            if self.validation is not None and watch_every and self.step % watch_every == 0:
-                self.watch()
-            if time.monotonic() - saved > save_seconds:
-                self.save()
-                write_curves(self.folder / CURVES, self.training, self.watched)
-                saved = time.monotonic()
-        bar.close()
-        self.save()
-        write_curves(self.folder / CURVES, self.training, self.watched)
-        return self.average
+        else:
+            self._skip(before, sums)
+        self.scaler.update()
+        self.step += 1
+        tick('optimiser')
+        return {**sums, 'norm': norm}
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Mixed precision where it is on."""
+        kind = torch.bfloat16 if self.precision == 'bf16' else torch.float16
+        return torch.autocast(self.group.device.type, kind, self.precision != 'fp32')
+
+    def _no_sync(self, *, last: bool) -> contextlib.AbstractContextManager[Any]:
+        """Exchange gradients after the last part only."""
+        if last or self.group.world == 1:
+            return contextlib.nullcontext()
+        manager: contextlib.AbstractContextManager[Any] = self.module.no_sync()  # type: ignore[operator]
+        return manager
+
+    def _skip(self, before: list[Tensor], losses: dict[str, Tensor]) -> None:
+        """Leave everything as it was before the step, but count it."""
+        with torch.no_grad():
+            for buffer, value in zip(self._buffers, before, strict=True):
+                buffer.copy_(value)
+        self.skipped += 1
+        self._in_a_row += 1
+        if self._in_a_row >= self.run.skips:
+            values = ', '.join(f'{k} {float(v):g}' for k, v in losses.items())
+            msg = (
+                f'{self._in_a_row} steps in a row, up to step {self.step}, had gradients that are '
+                f'no numbers (losses: {values}); look at the data, or lower the learning rate or '
+                'take precision fp32'
+            )
+            raise TrainingError(msg)
 
     def _follow(self) -> None:
-        """Move the average towards the weights; faster at the start, when it has seen little."""
-        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        """Move the average towards the weights."""
+        decay = self.task.decay(self.step)
+        if self.average is None or decay is None:
+            return
         with torch.no_grad():
             ours, theirs = self.average.state_dict(), self.network.state_dict()
             for name, value in theirs.items():
@@ -228,88 +308,113 @@ class Trainer:
                 else:
                     ours[name].copy_(value)
 
-    def watch(self) -> dict[str, float]:
-        """Measure the averaged network on the validation frames and note it."""
-        assert self.validation is not None
-        size = self.settings.size(max(0, self.step - 1))
-        values = evaluate_network(self.average, self.validation, size)
+    def train(self, until: int | None = None, *, progress: bool = True) -> nn.Module:
+        """
+        Train and save.
+
+        :param until: stop before this step; None for the end of the schedule.
+        :param progress: whether to show a progress bar.
+        :returns: the network to use, in evaluation mode.
+        :raises TrainingError: see :meth:`advance`.
+        """
+        first = self.group.first
+        stop = self.task.steps if until is None else min(until, self.task.steps)
+        log = RunLog(self.folder / 'log', self.step, first and self.run.tensorboard)
+        bar = tqdm(
+            total=self.task.steps,
+            initial=self.step,
+            desc='train',
+            disable=not (progress and first),
+            mininterval=1.0 if os.isatty(2) else 15.0,
+        )
+        saved, self.seconds, self.done = time.monotonic(), 0.0, 0
+        self.module.train()
+        with contextlib.closing(log), bar:
+            began = time.monotonic()
+            for parts in self.batches(self.step, stop):
+                count = self.task.samples(self.step)
+                losses = self.advance(parts)
+                self.done += count
+                bar.update()
+                if self.step % self.run.log_every == 0:
+                    rate = self.done / max(time.monotonic() - began, 1e-9)
+                    bar.set_postfix_str(self._note(losses, rate, log))
+                if self.task.watch_at(self.step):
+                    pause = time.monotonic()
+                    self.watch(log)
+                    began += time.monotonic() - pause
+                if first and time.monotonic() - saved > self.run.save_seconds:
+                    self._save_all()
+                    saved = time.monotonic()
+            self.seconds = time.monotonic() - began
+        self._save_all()
+        self.group.wait()
+        return self.result.eval()
+
+    def _save_all(self) -> None:
+        """Checkpoint and curves."""
+        if self.group.first:
+            self.save()
+            write_curves(self.folder / CURVES, self.training, self.watched)
+
+    def _note(self, losses: dict[str, Tensor], rate: float, log: RunLog) -> str:
+        """Keep a point of the loss curves; the text for the progress bar."""
+        names = list(losses)
+        found = self.group.means([float(losses[name]) for name in names])
+        values = dict(zip(names, found, strict=True))
+        values['rate'] = max(h.rate for h in self.task.hyper(self.step - 1))
+        for key in self.training:
+            self.training[key].append(self.step if key == 'step' else values.get(key, 0.0))
+        log.add('train', values, self.step)
+        log.add('speed', {'samples_per_second': rate, 'skipped_steps': self.skipped}, self.step)
+        skipped = f', {self.skipped} skipped' if self.skipped else ''
+        return f'loss {values["total"]:.3f}, {rate:.1f} samples/s{skipped}'
+
+    def watch(self, log: RunLog | None = None) -> dict[str, float]:
+        """
+        Measure the network on the validation samples and note it; keep it where it is the best.
+
+        Every process measures a share of the samples.
+
+        :returns: means over the samples with ground truth; empty where there is none.
+        """
+        values = self.measure()
+        if not values:
+            return values
         for key in self.watched:
             self.watched[key].append(float(self.step) if key == 'step' else values[key])
-        tqdm.write(f'step {self.step}: ' + ' '.join(f'{k} {v:.3f}' for k, v in values.items()))
+        if log is not None:
+            log.add('validation', values, self.step)
+        better = self.lowest is None or values[self.task.best] < self.lowest
+        if better:
+            self.lowest = values[self.task.best]
+            self.save(BEST)
+        if self.group.first:
+            text = ' '.join(f'{k} {v:.3f}' for k, v in values.items())
+            tqdm.write(f'step {self.step}: {text}{" (best)" if better else ""}')
         return values
 
+    def latest(self) -> dict[str, float]:
+        """Validation figures of the newest weights, measured unless they just were."""
+        if self.watched['step'] and self.watched['step'][-1] == self.step:
+            return {key: self.watched[key][-1] for key in self.task.figures}
+        return self.measure()
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """
-    Read a checkpoint; holds tensors and plain values only, so no code is run.
-
-    :param path: of checkpoint.pt.
-    :raises SettingsError: it is missing, damaged or of a newer format.
-    """
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as err:
-        msg = f'{path} cannot be read as a checkpoint: {err}'
-        raise SettingsError(msg) from err
-    if not isinstance(state, dict) or state.get('format') != _FORMAT:
-        msg = f'{path} is no checkpoint of format {_FORMAT}; train anew or update monother_ros'
-        raise SettingsError(msg)
-    return state
-
-
-def weights_digest(network: LiteNetwork) -> str:
-    """Digest of all parameters and statistics, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    def measure(self) -> dict[str, float]:
+        """Means of the validation figures of :attr:`result` over the samples with truth."""
+        network, group = self.result, self.group
+        was_training = self.module.training
+        network.eval()
+        shares = group.gather(self.task.measure(network, self.step, group.rank, group.world))
+        self.module.train(was_training)
+        longest = max(len(share) for share in shares)
+        rows = [s[k] for k in range(longest) for s in shares if k < len(s) and s[k]]
+        if not rows:
+            return {}
+        found = {key: [row[key] for row in rows if key in row] for key in self.task.figures}
+        return {key: float(np.mean(v)) if v else float('nan') for key, v in found.items()}
 
 
-def evaluate_network(
-    network: LiteNetwork, frames: Frames, size: tuple[int, int], batch: int = 16
-) -> dict[str, float]:
-    """
-    Mean metrics of a network on frames, without the run-time pipeline.
-
-    :param network: in evaluation mode.
-    :param frames: with ground truth.
-    :param size: (width, height) of the input.
-    :param batch: frames per forward pass.
-    :returns: abs_rel, d1, mean confidence and the AUSE ratio.
-    """
-    rng = np.random.default_rng(0)
-    far = network.config.far
-    rows: list[dict[str, float]] = []
-    for start in range(0, len(frames), batch):
-        samples = [
-            make_sample(
-                frames.thermal(i),
-                frames.depth(i),
-                frames.bounds[i],
-                float(frames.focal[i]),
-                size,
-                far,
-                rng,
-                PLAIN,
-            )
-            for i in range(start, min(start + batch, len(frames)))
-        ]
-        with torch.inference_mode():
-            output = network(torch.from_numpy(np.stack([s[0] for s in samples])[:, None]))
-        for k, (_, target) in enumerate(samples):
-            truth = np.exp(target)
-            depth, confidence = output.depth[k, 0].numpy(), output.confidence[k, 0].numpy()
-            valid = truth < 80.0
-            if not valid.any():
-                continue
-            error = absolute_relative(depth[valid], truth[valid])
-            rows.append(
-                {
-                    'abs_rel': depth_metrics(depth, truth)['abs_rel'],
-                    'd1': depth_metrics(depth, truth)['d1'],
-                    'confidence': float(confidence[valid].mean()),
-                    'ause_ratio': sparsification(error, confidence[valid]).ratio,
-                }
-            )
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+def _make(step: int, batches: Batches, rank: int, world: int, parts: int) -> list[Batch]:
+    """One step's parts, for a process that knows nothing else of the run."""
+    return batch_parts(batches, step, rank, world, parts)

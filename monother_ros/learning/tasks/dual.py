@@ -1,0 +1,405 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training of the dual network on pairs of a thermal and an RGB image (MonoTher-Depth)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from monother_ros.core.errors import SettingsError
+from monother_ros.evaluation.metrics import depth_metrics, valid_mask
+from monother_ros.learning.batches import part_of, permuted
+from monother_ros.learning.consistency import ConsistencySettings, settings_named
+from monother_ros.learning.datasets import PairDataset
+from monother_ros.learning.distributed import Group
+from monother_ros.learning.losses import Total, local
+from monother_ros.learning.objective import LossWeights, PairBatch, objective
+from monother_ros.learning.pair_augment import augmentation
+from monother_ros.learning.parameter_groups import (
+    DUAL_GROUPS,
+    Hyper,
+    ParameterGroup,
+    dual_group,
+    freeze,
+    one_cycle,
+)
+from monother_ros.learning.recipe import build
+from monother_ros.learning.tasks.base import Task
+from monother_ros.networks.checkpoint import CONFIG_KEY, load_state
+from monother_ros.networks.confidence import GATE, GradientGate
+from monother_ros.networks.monother import MonoTherConfig, MonoTherNetwork, network_size
+from monother_ros.networks.names import official_name, official_state
+
+
+@dataclass(frozen=True)
+class DualSettings:
+    """Everything that decides the weights, beside the data and the start."""
+
+    network: str | dict[str, Any] = 'vitl'
+    """vits, vits_wide, vitb, vitl, or a mapping with the fields of MonoTherConfig"""
+    size: tuple[int, int] | None = None
+    """nominal height and width, rounded to multiples of 14; null: those of the images"""
+    epochs: int = 5
+    """times that every sample is seen"""
+    batch: int = 4
+    """samples of a step, over all processes and accumulated parts; what is left of an epoch
+    when the batches are cut is not seen in that epoch"""
+    losses: LossWeights = field(default_factory=LossWeights)
+    """weight of every loss"""
+    frozen: tuple[str, ...] = ()
+    """parts that are not trained: thermal, rgb, confidence, or thermal.encoder, rgb.head, …"""
+    settings: Literal['default', 'reference'] = 'default'
+    """reference repeats the published behaviour with its quirks; default repairs them"""
+    switches: dict[str, Any] = field(default_factory=dict)
+    """single fields of ConsistencySettings, over what ``settings`` says"""
+    reshuffle: bool | None = None
+    """another order in every epoch; null: not with settings reference"""
+    frozen_confidence: Literal['evaluation', 'training'] | None = None
+    """mode of a frozen confidence network: training uses the statistics of each batch and lets
+    the running ones drift; null: training with settings reference, else evaluation"""
+    flip_geometry: bool | None = None
+    """mirror intrinsics and pose with the images; null: not with settings reference"""
+    augment: Literal['ms2', 'vivid', 'none'] = 'none'
+    """how samples are changed"""
+    rate: float = 8.5e-5
+    """highest learning rate, of metric heads and confidence network"""
+    divisor: float = 50.0
+    """encoders and decoders train at rate / divisor"""
+    weight_decay: float = 0.01
+    """of AdamW, on all parameters"""
+    eps: float = 1e-8
+    """of AdamW"""
+    beta2: float = 0.999
+    """of AdamW"""
+    momentum: tuple[float, float] = (0.85, 0.95)
+    """lowest and highest beta1"""
+    up: float = 0.7
+    """part of the steps in the first phase of the one-cycle schedule"""
+    div_factor: float = 1.0
+    """highest over first learning rate"""
+    final_div_factor: float = 1e4
+    """first over last learning rate"""
+    clip: float = 0.1
+    """limit of the norm of all gradients together"""
+    average: float = 0.0
+    """decay of a moving average of the weights; 0 for none"""
+    watch_epochs: int = 1
+    """epochs between validations; 0 for none"""
+    seed: int = 43
+    """of weights, order and augmentation"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        if min(self.epochs, self.batch) < 1 or not 0 <= self.average < 1:
+            msg = 'epochs and batch must be at least 1, average from 0 to below 1'
+            raise SettingsError(msg)
+        if min(self.rate, self.divisor, self.clip, self.div_factor, self.final_div_factor) <= 0:
+            msg = 'rate, divisor, clip, div_factor and final_div_factor must be above 0'
+            raise SettingsError(msg)
+
+    @property
+    def reference(self) -> bool:
+        """Whether the published behaviour is asked for."""
+        return self.settings == 'reference'
+
+    @property
+    def reshuffles(self) -> bool:
+        """Whether every epoch has an order of its own."""
+        return not self.reference if self.reshuffle is None else self.reshuffle
+
+    @property
+    def frozen_statistics(self) -> bool:
+        """Whether a frozen confidence network uses its running statistics."""
+        if self.frozen_confidence is None:
+            return not self.reference
+        return self.frozen_confidence == 'evaluation'
+
+    @property
+    def flips_geometry(self) -> bool:
+        """Whether mirrored images have mirrored cameras."""
+        return not self.reference if self.flip_geometry is None else self.flip_geometry
+
+    def consistency(self) -> ConsistencySettings:
+        """
+        Settings of consistency block and losses.
+
+        :raises SettingsError: a switch that is not known or of another type.
+        """
+        named = settings_named(self.settings)
+        return build(ConsistencySettings, {**asdict(named), **self.switches}, 'switches')
+
+    def config(self) -> MonoTherConfig:
+        """
+        Shape of the network.
+
+        :raises SettingsError: no such network.
+        """
+        try:
+            if isinstance(self.network, str):
+                return MonoTherConfig.preset(self.network)
+            return MonoTherConfig.from_dict(self.network)
+        except (TypeError, ValueError) as err:
+            msg = f'setting training.network: {err}'
+            raise SettingsError(msg) from err
+
+
+@dataclass(frozen=True)
+class DualBatches:
+    """Batches of a run: see :class:`monother_ros.learning.batches.Batches`."""
+
+    dataset: PairDataset
+    """training data"""
+    settings: DualSettings
+    """of the run"""
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return len(self.dataset) // self.settings.batch
+
+    def indices(self, step: int) -> list[int]:
+        """Samples of a step: each epoch is a permutation; what is left of it is not seen."""
+        batch = self.settings.batch
+        epoch, row = divmod(step, self.per_epoch)
+        places = np.arange(row * batch, (row + 1) * batch)
+        if self.settings.reshuffles:
+            places = places + epoch * len(self.dataset)
+        return [int(i) for i in permuted(places, len(self.dataset), self.settings.seed)]
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> PairBatch:
+        """A process's part of the samples of a step, each changed by random numbers of its own."""
+        settings = self.settings
+        indices = self.indices(step)
+        change = augmentation(settings.augment, flip_geometry=settings.flips_geometry)
+        samples = []
+        for k in part_of(len(indices), rank, world):
+            rng = np.random.default_rng([settings.seed, 2, step, k])
+            samples.append(change(self.dataset[indices[k]], rng))
+        return PairBatch.stack(samples)
+
+
+class DualStep(nn.Module):
+    """
+    The dual network and its loss.
+
+    :param network: to train; frozen parts have been frozen.
+    :param settings: of the run.
+    """
+
+    def __init__(self, network: MonoTherNetwork, settings: DualSettings) -> None:
+        super().__init__()
+        self.network = network
+        self.weights = settings.losses
+        self.consistency = settings.consistency()
+        self.size = None if settings.size is None else network_size(*settings.size)
+        self.total: Total = local
+        confidence = network.confidence.parameters()
+        self.still = settings.frozen_statistics and not any(p.requires_grad for p in confidence)
+
+    def train(self, mode: bool = True) -> DualStep:
+        """Training mode, but for a frozen confidence network with frozen statistics."""
+        super().train(mode)
+        if self.still:
+            self.network.confidence.eval()
+        return self
+
+    def forward(self, batch: PairBatch) -> dict[str, Tensor]:
+        """Losses of the batch of all processes by name, not weighted, and their weighted sum."""
+        outputs = self.network(batch.thermal, batch.rgb, self.size)
+        # logarithms, ratios and projections do not fit half precision
+        with torch.autocast(batch.thermal.device.type, enabled=False):
+            found = objective(
+                outputs, batch, self.network.confidence, self.weights, self.consistency, self.total
+            )
+        return {'total': found.total, **found.parts}
+
+
+class DualTask(Task):
+    """
+    Training of the dual network.
+
+    :param dataset: training data.
+    :param settings: of the run.
+    :param network: to train, with its first weights; its shape is that of the settings.
+    :param validation: data to watch; None for none.
+    :param start: digest of the first weights, where they are not random.
+    """
+
+    name = 'dual'
+    network: MonoTherNetwork
+    batches: DualBatches
+    unused = True
+    figures = ('abs_rel', 'd1', 'rmse', 'rgb_abs_rel')
+
+    def __init__(
+        self,
+        dataset: PairDataset,
+        settings: DualSettings,
+        network: MonoTherNetwork,
+        validation: PairDataset | None = None,
+        start: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.validation = validation
+        self.start = start
+        self.network = network
+        self.config: MonoTherConfig = network.config
+        freeze(network, settings.frozen)
+        self.step_module = DualStep(network, settings)
+        self.module = self.step_module
+        self.batches = DualBatches(dataset, settings)
+        if self.batches.per_epoch < 1:
+            msg = (
+                f'{len(dataset)} samples do not fill one batch of {settings.batch}; take more '
+                'data or a smaller batch'
+            )
+            raise SettingsError(msg)
+        self.steps = settings.epochs * self.batches.per_epoch
+        self.clip, self.eps = settings.clip, settings.eps
+        weights = settings.losses
+        counted = [n for n, w in weights.as_dict().items() if w > 0]
+        self.losses = ('total', *(n for n in counted if n != 'nll' or weights.uses_nll))
+        self._groups = self._grouped()
+
+    def _grouped(self) -> list[ParameterGroup]:
+        """Groups that have trained parameters."""
+        members: dict[str, list[str]] = {name: [] for name in DUAL_GROUPS}
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                members[dual_group(official_name(name))].append(name)
+        decay = self.settings.weight_decay
+        return [ParameterGroup(k, decay, tuple(names)) for k, names in members.items() if names]
+
+    def groups(self) -> Sequence[ParameterGroup]:
+        """Those of :data:`DUAL_GROUPS` that are trained; all parameters decay."""
+        return self._groups
+
+    def hyper(self, step: int) -> Sequence[Hyper]:
+        """One cycle over all steps; all groups but 'rest' at rate / divisor."""
+        s = self.settings
+        rate, beta1 = one_cycle(
+            step,
+            self.steps,
+            s.rate,
+            up=s.up,
+            div_factor=s.div_factor,
+            final_div_factor=s.final_div_factor,
+            momentum=s.momentum,
+        )
+        return [
+            Hyper(rate if g.name == 'rest' else rate / s.divisor, beta1, s.beta2)
+            for g in self._groups
+        ]
+
+    def samples(self, step: int) -> int:
+        """Samples of all processes together in a step."""
+        return self.settings.batch
+
+    def decay(self, step: int) -> float | None:
+        """Faster at the start, when the average has seen little."""
+        average = self.settings.average
+        return min(average, (1 + step) / (10 + step)) if average else None
+
+    def connect(self, group: Group) -> None:
+        """Sum losses over all processes."""
+        self.step_module.total = group.total
+
+    def scaled(self, factor: float) -> None:
+        """The gate of the confidence limits gradients of the global loss, not scaled ones."""
+        for module in self.network.confidence.modules():
+            if isinstance(module, GradientGate):
+                module.limit = GATE * factor
+
+    def identity(self) -> Mapping[str, Any]:
+        """Settings, shape of the network, number of samples and digest of the start."""
+        return {
+            'settings': asdict(self.settings),
+            'config': self.config.as_dict(),
+            'samples': len(self.batches.dataset),
+            'start': self.start,
+        }
+
+    def watch_at(self, step: int) -> bool:
+        """At the end of every so many epochs."""
+        every = self.settings.watch_epochs * self.batches.per_epoch
+        return self.validation is not None and every > 0 and step % every == 0
+
+    def measure(
+        self, network: nn.Module, step: int, rank: int, world: int
+    ) -> list[dict[str, float]]:
+        """Metrics of thermal depth and AbsRel of RGB depth, where there are labels."""
+        if self.validation is None:
+            return []
+        assert isinstance(network, MonoTherNetwork)
+        return [
+            pair_figures(network, self.validation, i, self.step_module.size)
+            for i in range(rank, len(self.validation), world)
+        ]
+
+    def state(self, network: nn.Module) -> dict[str, Tensor]:
+        """Weights under official names."""
+        return official_state(network)
+
+    def metadata(self) -> dict[str, str]:
+        """Configuration, as :func:`monother_ros.networks.checkpoint.read_checkpoint` reads it."""
+        return {CONFIG_KEY: json.dumps(self.config.as_dict())}
+
+    def load(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """
+        Put weights back.
+
+        :raises SettingsError: they are incomplete.
+        """
+        report = load_state(network, state)
+        if not report.complete:
+            msg = f'the weights of the checkpoint do not fit the network: {report.text()}'
+            raise SettingsError(msg)
+
+
+def pair_figures(
+    network: MonoTherNetwork,
+    dataset: PairDataset,
+    index: int,
+    size: tuple[int, int] | None = None,
+) -> dict[str, float]:
+    """
+    Figures of one pair as MonoTher-Depth is evaluated.
+
+    Predictions are brought to the labels' size (bilinear, aligned corners) and clipped; labels
+    count in (0.001 m, 80 m); no scale is aligned.
+
+    :param network: in evaluation mode.
+    :param dataset: of the pair.
+    :param index: of the pair.
+    :param size: (h, w) of the network; None for that of the images.
+    :returns: abs_rel, d1, rmse of thermal and rgb_abs_rel, those that there are labels for; empty
+        without thermal labels.
+    """
+    sample = dataset[index]
+    device = next(network.parameters()).device
+    batch = PairBatch.stack([sample]).to(device)
+    with torch.inference_mode():
+        outputs = network(batch.thermal, batch.rgb, size)
+    figures: dict[str, float] = {}
+    for output, truth, prefix in (
+        (outputs.thermal, sample.thermal_depth, ''),
+        (outputs.rgb, sample.rgb_depth, 'rgb_'),
+    ):
+        if truth is None or not valid_mask(truth[0]).any():
+            continue
+        rows, columns = truth.shape[-2:]
+        depth = output.depth.float()
+        if depth.shape[-2:] != (rows, columns):
+            depth = F.interpolate(depth, (rows, columns), mode='bilinear', align_corners=True)
+        metrics = depth_metrics(depth[0, 0].cpu().numpy(), truth[0])
+        names = ('abs_rel',) if prefix else ('abs_rel', 'd1', 'rmse')
+        figures.update({prefix + name: metrics[name] for name in names})
+    return figures if 'abs_rel' in figures else {}

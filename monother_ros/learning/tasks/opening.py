@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a recipe to a task: data found or rendered, network made, first weights loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
+from monother_ros.core.errors import BundleError, DatasetError, SettingsError
+from monother_ros.core.files import sha256_file
+from monother_ros.learning.augment import AugmentSettings
+from monother_ros.learning.datasets import PairDataset, PairSample, open_dataset
+from monother_ros.learning.distributed import Group
+from monother_ros.learning.rendered import VALIDATION_SEED, DatasetPlan, Frames, render_dataset
+from monother_ros.learning.tasks.base import Task
+from monother_ros.learning.tasks.drives import render_drives, spread
+from monother_ros.learning.tasks.dual import DualTask
+from monother_ros.learning.tasks.lite import LiteTask
+from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, PairData, Recipe
+from monother_ros.learning.training_state import AVERAGE, NETWORK
+from monother_ros.networks.checkpoint import load_depth_anything, load_state, read_checkpoint
+from monother_ros.networks.export import WEIGHTS, load_weights
+from monother_ros.networks.monother import MonoTherNetwork
+
+
+@dataclass(frozen=True)
+class Subset:
+    """
+    Some pairs of a data set.
+
+    :param whole: the data set.
+    :param indices: of the pairs.
+    """
+
+    whole: PairDataset
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> PairSample:
+        """Pair number ``index`` of those chosen."""
+        return self.whole[self.indices[index]]
+
+
+def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
+    """
+    The task of a recipe.
+
+    :param recipe: checked.
+    :param group: processes of the run; the first one renders what is missing.
+    :param render: whether to render at all.
+    :raises SettingsError: data or weights do not fit the recipe.
+    :raises DatasetError: data are missing or damaged.
+    :raises BundleError: the weights to begin with cannot be read.
+    """
+    if isinstance(recipe, LiteRecipe):
+        return _lite(recipe, group, render)
+    return _dual(recipe, group, render)
+
+
+def lite_plans(recipe: LiteRecipe) -> dict[str, DatasetPlan]:
+    """Plans of the rendered frames, by the name of their folder."""
+    return {
+        'validation': DatasetPlan(recipe.data.validation, VALIDATION_SEED, frames_per_world=4),
+        'training': DatasetPlan(recipe.data.frames),
+    }
+
+
+def lite_parent(recipe: LiteRecipe) -> Bundle | None:
+    """Bundle that a run of the lite network begins with."""
+    return load_bundle(find_bundle(recipe.start)) if recipe.start else None
+
+
+def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
+    """Frames and network of lite training."""
+    folder = Path(recipe.data.folder)
+    if render and group.first:
+        for name, plan in lite_plans(recipe).items():
+            render_dataset(plan, folder / name, workers=recipe.data.workers)
+    group.wait()
+    parent = lite_parent(recipe)
+    return LiteTask(
+        Frames(folder / 'training', recipe.data.frames),
+        recipe.training,
+        augment=AugmentSettings().weakened(recipe.augment),
+        validation=Frames(folder / 'validation', recipe.data.validation),
+        start=None if parent is None else load_weights(parent.path / WEIGHTS),
+        watch_every=recipe.watch_every,
+        device=group.device,
+    )
+
+
+def _dual(recipe: DualRecipe, group: Group, render: bool) -> DualTask:
+    """Pairs and network of dual training."""
+    data = recipe.data
+    if data.drives is not None and data.training is None:
+        if render and group.first:
+            render_drives(data.drives)
+        group.wait()
+    training, validation = open_pairs(data, 'training'), open_pairs(data, 'validation')
+    if training is None:
+        msg = 'the recipe names no training data; give --data or set data.training'
+        raise SettingsError(msg)
+    torch.manual_seed(recipe.training.seed)
+    network = MonoTherNetwork(recipe.training.config())
+    start = None if recipe.start is None else begin_with(network, recipe.start)
+    network = network.to(group.device)
+    return DualTask(training, recipe.training, network, validation, start)
+
+
+def open_pairs(data: PairData, part: str) -> PairDataset | None:
+    """
+    Pairs to train on, or to watch.
+
+    :param data: section of the recipe.
+    :param part: 'training' or 'validation'.
+    :returns: None where the recipe has none.
+    :raises DatasetError: they are missing or damaged, or there is not one pair.
+    """
+    spec = data.training if part == 'training' else data.validation
+    if data.drives is not None and data.training is None and spec is None:
+        paths = [str(path) for path in data.drives.paths(part)]
+        spec = {'kind': 'sim', 'paths': paths} if paths else None
+    if spec is None:
+        return None
+    dataset = open_dataset(spec if isinstance(spec, Mapping) else list(spec))
+    if not len(dataset):
+        msg = f'the {part} data hold no pair: {spec}'
+        raise DatasetError(msg)
+    if part == 'training':
+        return dataset
+    return Subset(dataset, spread(len(dataset), data.validation_samples))
+
+
+def begin_with(network: MonoTherNetwork, start: str) -> str:
+    """
+    Give a network its first weights.
+
+    :param network: changed in place.
+    :param start: see :class:`~monother_ros.learning.tasks.recipes.DualRecipe`.
+    :returns: digest of the file.
+    :raises BundleError: it cannot be read, or lacks the thermal branch.
+    """
+    path = _weights_file(start)
+    state: Mapping[str, Any] = read_checkpoint(path)
+    if any(name.startswith('depth_head.') for name in state):
+        load_depth_anything(network, path)
+        return sha256_file(path)
+    report = load_state(network, state)
+    lacking = [name for name in report.missing if not _optional(name)]
+    if report.mis_shaped or lacking:
+        msg = f'{path} does not fit the network of the recipe:\n{report.text()}'
+        raise BundleError(msg)
+    if report.missing:
+        print(f'{path}: {len(report.missing)} entries are not there and begin at random')
+    return sha256_file(path)
+
+
+def _optional(name: str) -> bool:
+    """Whether an entry belongs to the RGB branch or the confidence network."""
+    return '_extra.' in name or name.startswith('conf_net.')
+
+
+def _weights_file(start: str) -> Path:
+    """File of weights that a user named by file, folder or bundle name."""
+    path = Path(start)
+    if path.is_file():
+        return path
+    folder = path if path.is_dir() else find_bundle(start)
+    for name in (AVERAGE, NETWORK, WEIGHTS):
+        if (folder / name).is_file():
+            return folder / name
+    msg = f'{folder} holds none of {AVERAGE}, {NETWORK}, {WEIGHTS}'
+    raise BundleError(msg)

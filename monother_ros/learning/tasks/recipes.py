@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the recipes of each task may say, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from monother_ros.core.errors import SettingsError
+from monother_ros.learning.recipe import build, change, find_recipe, read_mapping
+from monother_ros.learning.tasks.drives import DriveSettings
+from monother_ros.learning.tasks.dual import DualSettings
+from monother_ros.learning.tasks.lite import LiteSettings
+from monother_ros.learning.trainer import RunSettings
+
+
+@dataclass(frozen=True)
+class LiteData:
+    """Rendered frames."""
+
+    folder: str = 'data/lite'
+    """where they are; what is missing is rendered"""
+    frames: int = 4800
+    """training frames"""
+    validation: int = 96
+    """frames to watch"""
+    workers: int = 2
+    """processes that render"""
+
+
+@dataclass(frozen=True)
+class LiteRecipe:
+    """Training of the lite network."""
+
+    task: Literal['lite'] = 'lite'
+    """what is trained"""
+    training: LiteSettings = field(default_factory=LiteSettings)
+    """what decides the weights"""
+    augment: float = 1.0
+    """how often pictures are changed, as a part of the usual"""
+    data: LiteData = field(default_factory=LiteData)
+    """rendered frames"""
+    watch_every: int = 500
+    """steps between validations; 0 for none"""
+    start: str | None = None
+    """bundle (name or folder) whose weights to begin with"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+@dataclass(frozen=True)
+class PairData:
+    """Data sets of pairs; docs/datasets.md lists what each kind takes."""
+
+    training: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
+    """kind (ms2, vivid, sim, bag) and its settings, or a list of such"""
+    validation: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
+    """the same, to watch"""
+    validation_samples: int = 0
+    """watch only so many samples, evenly spread; 0 for all"""
+    drives: DriveSettings | None = None
+    """simulated drives to render and to train on where ``training`` is null"""
+
+
+@dataclass(frozen=True)
+class DualRecipe:
+    """Training of the dual network."""
+
+    task: Literal['dual']
+    """what is trained"""
+    training: DualSettings = field(default_factory=DualSettings)
+    """what decides the weights"""
+    data: PairData = field(default_factory=PairData)
+    """what it is trained on"""
+    start: str | None = None
+    """weights to begin with: a checkpoint of the dual network, a bundle made of one, a checkpoint
+    folder of a run, or relative weights of Depth Anything; null for random ones"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+Recipe = LiteRecipe | DualRecipe
+
+_TASKS: dict[str, type[LiteRecipe] | type[DualRecipe]] = {'lite': LiteRecipe, 'dual': DualRecipe}
+
+
+def load_recipe(
+    name: str,
+    changes: Sequence[str] = (),
+    data: Sequence[str] = (),
+    start: str | None = None,
+) -> Recipe:
+    """
+    A recipe, checked.
+
+    :param name: of a shipped recipe, or path of a file.
+    :param changes: ``section.key=value`` each.
+    :param data: where the data are: for rendered frames their folder, else folders of data sets
+        or bags, see :func:`place_data`.
+    :param start: weights to begin with.
+    :raises SettingsError: there is no such recipe, or a setting of it is not allowed.
+    """
+    mapping = change(read_mapping(find_recipe(name)), changes)
+    if start is not None:
+        mapping['start'] = start
+    if data:
+        place_data(mapping, data)
+    task = mapping.get('task')
+    if task not in _TASKS:
+        msg = f'setting task is {task!r}; allowed: {", ".join(_TASKS)}'
+        raise SettingsError(msg)
+    return build(_TASKS[task], mapping)
+
+
+def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
+    """
+    Put folders of data into a recipe.
+
+    Lite: the folder of rendered frames. ``sim`` and ``bag``: the bags to train on; where the
+    recipe renders drives, they are not rendered. Others: the root of training and validation.
+
+    :param mapping: the recipe; changed in place.
+    :param places: folders, as the user gave them.
+    :raises SettingsError: several folders for a kind that takes one.
+    """
+    section = mapping.setdefault('data', {})
+    missing = [place for place in places if not Path(place).exists()]
+    lite = mapping.get('task') == 'lite'
+    if missing and not lite:
+        msg = f'data {", ".join(missing)} not found'
+        raise SettingsError(msg)
+    training = section.get('training')
+    kind = training.get('kind') if isinstance(training, dict) else None
+    if not lite and (kind in ('sim', 'bag') or training is None):
+        section['training'] = {**(training or {'kind': 'sim'}), 'paths': list(places)}
+        section['drives'] = None
+        return
+    if len(places) > 1:
+        msg = f'{len(places)} folders of data for a recipe that takes one; write a recipe file'
+        raise SettingsError(msg)
+    if lite:
+        section['folder'] = places[0]
+        return
+    for name in ('training', 'validation'):
+        if isinstance(section.get(name), dict):
+            section[name] = {**section[name], 'root': places[0]}
