@@ -67,7 +67,7 @@ def test_depth_anything_sees_what_the_processor_gives(anything, size):
     difference = (ours - theirs).abs()
     # a tie may be rounded to the other level
     assert difference.max() < 2.05 * LEVEL
-    assert difference.mean() < 0.001 * LEVEL
+    assert difference.mean() < 0.01 * LEVEL
 
 
 def test_without_the_rounding_the_difference_is_larger(anything):
