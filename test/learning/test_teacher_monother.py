@@ -98,3 +98,21 @@ def test_a_checkpoint_without_the_rgb_branch_is_refused(network, tmp_path):
         load_teacher(f'monother:{tmp_path / "thermal.pt"}')
     with pytest.raises(TeacherError, match='no checkpoint at'):
         load_teacher(f'monother:{tmp_path / "absent.pt"}')
+
+
+def test_an_exported_rgb_branch_teaches_the_same(checkpoint, tmp_path):
+    pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+    pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+    from monother_ros.networks.convert import ConvertSettings, convert
+
+    settings = ConvertSettings(branch='rgb', size=(70, 112), weights=False)
+    convert(checkpoint, tmp_path / 'rgb', tiny.picture(90, 150), 'a test', settings)
+    bundle = load_teacher(f'bundle:{tmp_path / "rgb"}')
+    branch = load_teacher(f'monother:{checkpoint}', SMALL)
+    rgb = tiny.picture(70, 112, 5)
+    ours, theirs = bundle.depth(rgb), branch.depth(rgb)
+    np.testing.assert_allclose(ours.depth, theirs.depth, rtol=1e-3)
+    assert np.abs(ours.confidence - theirs.confidence).max() < 1e-3
+    # brought to the size of a larger picture in the same way
+    large = tiny.picture(140, 224, 5)
+    assert bundle.depth(large).depth.shape == (140, 224)
