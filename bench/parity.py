@@ -23,9 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from parity_data import data_pairs
 from torch import Tensor
 
 from monother_ros.core.files import atomic_write
+from monother_ros.evaluation.metrics import depth_metrics
 from monother_ros.learning import losses, warp
 from monother_ros.learning.consistency import (
     REFERENCE,
@@ -397,10 +399,40 @@ def _gradient_rows(
     yield Row(part, f'{text}, 1 - cosine', max(turned), sum(turned) / count, 1e-3)
 
 
+def metric_rows(golden: Path) -> Iterator[Row]:
+    """Depth metrics (losses.npz, metrics)."""
+    with np.load(golden / 'losses.npz') as g:
+        names = [str(name) for name in g['metrics/column_names']]
+        truth, small = (torch.from_numpy(g[f'metrics/{k}']) for k in ('gt', 'pred'))
+        want = {k: torch.from_numpy(g[f'metrics/{k}']) for k in ('nocrop', 'garg')}
+    names = [{'a1': 'd1', 'a2': 'd2', 'a3': 'd3', 'log_10': 'log10'}.get(n, n) for n in names]
+    height, width = (int(n) for n in truth.shape[-2:])
+    prediction = losses.resize(small, (height, width))[0, 0].numpy()
+    rows = slice(int(0.40810811 * height), int(0.99189189 * height))
+    columns = slice(int(0.03594771 * width), int(0.96405229 * width))
+    crop = np.zeros((height, width), bool)
+    crop[rows, columns] = True
+    for name, chosen in (('nocrop', None), ('garg', crop)):
+        found = depth_metrics(prediction, truth[0, 0].numpy(), mask=chosen)
+        got = torch.tensor([found[n] for n in names], dtype=torch.float64)
+        error = (got / want[name] - 1).abs()
+        text = f'{name}, {len(names)} metrics, relative'
+        yield Row('losses/metrics', text, float(error.max()), float(error.mean()), 2e-5)
+
+
+def data_rows(golden: Path) -> Iterator[Row]:
+    """What the readers of the data sets make of files (preprocess.npz)."""
+    for part, quantity, got, want, limit in data_pairs(golden):
+        error = np.abs(got.astype(np.float64) - want)
+        yield Row(part, quantity, float(error.max()), float(error.mean()), limit)
+
+
 def all_rows(golden: Path) -> Iterator[Row]:
     """Every comparison."""
     yield from loss_rows(golden)
     yield from schedule_rows(golden)
+    yield from metric_rows(golden)
+    yield from data_rows(golden)
     yield from block_rows(golden)
     yield from forward_rows(golden, 'vits')
     yield from forward_rows(golden, 'vits_wide')

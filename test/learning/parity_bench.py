@@ -16,11 +16,14 @@ def load():
         spec = importlib.util.spec_from_file_location('parity_bench_module', path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
+        sys.path.insert(0, str(path.parent))
         try:
             spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[spec.name]
             raise
+        finally:
+            sys.path.remove(str(path.parent))
     return sys.modules['parity_bench_module']
 
 

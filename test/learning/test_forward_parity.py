@@ -45,6 +45,7 @@ def test_given_arrays(folder):
     rows = check(module.block_rows(folder), ('train_mask', 'train_grad_depth_thermal', 'abs_diff'))
     assert len(rows) == 23
     check(module.schedule_rows(folder), ('low learning rate', 'beta1'))
+    check(module.metric_rows(folder), ('nocrop', 'garg'))
 
 
 def test_a_difference_is_told(folder, monkeypatch):
