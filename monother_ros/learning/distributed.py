@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -110,8 +111,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """
         if not self.training:
             return super().forward(input)
-        x = input.float()
-        count = torch.full((), x.numel() / x.shape[1], device=x.device)
+        x = input if input.dtype.itemsize > 2 else input.float()
+        count = torch.full((), x.numel() / x.shape[1], dtype=x.dtype, device=x.device)
         sums = total(torch.cat([x.sum((0, 2, 3)), count[None]]))
         n = sums[-1].detach()
         mean = sums[:-1] / n
@@ -223,10 +224,15 @@ def bucketed(module: nn.Module, group: Group, *, unused: bool = True) -> nn.Modu
     if group.world == 1:
         return module
     devices = [group.device] if group.device.type == 'cuda' else None
-    return nn.parallel.DistributedDataParallel(
+    wrapper = nn.parallel.DistributedDataParallel
+    # statistics are the same in every process already; torch 2.13 has renamed the switch
+    known = inspect.signature(wrapper.__init__).parameters
+    switch = 'forward_sync_buffers' if 'forward_sync_buffers' in known else 'broadcast_buffers'
+    options: dict[str, Any] = {switch: False}
+    return wrapper(
         module,
         device_ids=devices,
-        broadcast_buffers=False,
         find_unused_parameters=unused,
         gradient_as_bucket_view=True,
+        **options,
     )

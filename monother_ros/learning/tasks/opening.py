@@ -104,7 +104,10 @@ def _dual(recipe: DualRecipe, group: Group, render: bool) -> DualTask:
         if render and group.first:
             render_drives(data.drives)
         group.wait()
-    training, validation = open_pairs(data, 'training'), open_pairs(data, 'validation')
+    training, validation = (
+        open_pairs(data, part, reference=recipe.training.reference)
+        for part in ('training', 'validation')
+    )
     if training is None:
         msg = 'the recipe names no training data; give --data or set data.training'
         raise SettingsError(msg)
@@ -115,12 +118,13 @@ def _dual(recipe: DualRecipe, group: Group, render: bool) -> DualTask:
     return DualTask(training, recipe.training, network, validation, start)
 
 
-def open_pairs(data: PairData, part: str) -> PairDataset | None:
+def open_pairs(data: PairData, part: str, *, reference: bool = False) -> PairDataset | None:
     """
     Pairs to train on, or to watch.
 
     :param data: section of the recipe.
     :param part: 'training' or 'validation'.
+    :param reference: scale cameras as published (Q8) where the recipe says nothing.
     :returns: None where the recipe has none.
     :raises DatasetError: they are missing or damaged, or there is not one pair.
     """
@@ -130,13 +134,21 @@ def open_pairs(data: PairData, part: str) -> PairDataset | None:
         spec = {'kind': 'sim', 'paths': paths} if paths else None
     if spec is None:
         return None
-    dataset = open_dataset(spec if isinstance(spec, Mapping) else list(spec))
+    parts = [spec] if isinstance(spec, Mapping) else list(spec)
+    dataset = open_dataset([_published(part, reference=reference) for part in parts])
     if not len(dataset):
         msg = f'the {part} data hold no pair: {spec}'
         raise DatasetError(msg)
     if part == 'training':
         return dataset
     return Subset(dataset, spread(len(dataset), data.validation_samples))
+
+
+def _published(spec: Mapping[str, Any], *, reference: bool) -> dict[str, Any]:
+    """Specification of a data set, with the published scaling of cameras where it is asked for."""
+    if reference and spec.get('kind') in ('ms2', 'vivid'):
+        return {'reference': True, **spec}
+    return dict(spec)
 
 
 def begin_with(network: MonoTherNetwork, start: str) -> str:
