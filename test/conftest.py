@@ -22,7 +22,7 @@ def shared(relative: str) -> Path:
     return path
 
 
-@pytest.fixture(name='shared')
+@pytest.fixture(scope='session', name='shared')
 def _shared():
     return shared
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -45,7 +46,14 @@ from monother_ros.networks.deploy import (
     check_size,
     initialiser_name,
 )
-from monother_ros.networks.monother import THERMAL_MEAN, THERMAL_STD, DepthBranch, MonoTherConfig
+from monother_ros.networks.monother import (
+    RGB_MEAN,
+    RGB_STD,
+    THERMAL_MEAN,
+    THERMAL_STD,
+    DepthBranch,
+    MonoTherConfig,
+)
 from monother_ros.networks.names import official_state
 from monother_ros.networks.onnx_export import check_graph, to_onnx
 
@@ -140,7 +148,7 @@ def convert(
     say(_summary(branch, notes, report))
     _check_disk(folder, branch, settings)
     with steps('run torch'), torch.inference_mode():
-        expected, torch_seconds = reference(branch, example)
+        expected, torch_seconds = reference(branch, _prepared(example, settings.branch))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as place:
         files = {'model.onnx': Path(place) / 'model.onnx'}
@@ -221,11 +229,13 @@ def network_input(
 
 def peak_memory() -> float:
     """Largest resident memory that this process has had, MB; NaN where nobody tells."""
+    # getrusage would count what the parent had before this process began
     try:
-        import resource
-    except ImportError:
+        text = Path('/proc/self/status').read_text()
+    except OSError:
         return float('nan')
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    found = re.search(r'VmHWM:\s*(\d+) kB', text)
+    return round(int(found[1]) / 1024, 1) if found else float('nan')
 
 
 class _Steps:
@@ -291,6 +301,14 @@ def _check_disk(folder: Path, branch: DepthBranch, settings: ConvertSettings) ->
             f'the bundle needs {size / 1e9:.2f} GB, {home} has {free / 1e9:.2f} GB left; make room'
         )
         raise BundleError(msg + (' or leave out the weights' if settings.weights else ''))
+
+
+def _prepared(example: NDArray[np.float32], branch: str) -> NDArray[np.float32]:
+    """Input of the exported network to input of the branch: RGB is normalised in the export."""
+    if branch == 'thermal':
+        return example
+    mean, std = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (RGB_MEAN, RGB_STD))
+    return (example - mean) / std
 
 
 def _save_weights(branch: DepthBranch, name: str, path: Path) -> None:
