@@ -183,6 +183,28 @@ def test_neither_pillow_nor_torchvision_is_needed(metric):
     assert done.stdout.strip() == '(70, 98)'
 
 
+@pytest.mark.parametrize('name', ['depth_anything', 'depth_pro', 'zoedepth'])
+def test_a_loaded_network_is_the_one_that_was_saved(folder, name):
+    model = getattr(tiny, name)()
+    teacher = load_teacher(tiny.saved(model, folder / f'same_{name}'))
+    picture = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        expected, found = model(picture), teacher.model(picture)
+    assert torch.equal(found.predicted_depth, expected.predicted_depth)
+
+
+@pytest.mark.parametrize('name', ['depth_anything', 'depth_pro', 'zoedepth'])
+def test_weights_in_half_precision_run_in_full(folder, name):
+    model = getattr(tiny, name)()
+    target = folder / f'half_{name}'
+    options = TeacherOptions(size=None if name == 'depth_pro' else (64, 96))
+    rgb = tiny.picture(64, 96)
+    full = load_teacher(tiny.saved(model, target), options).depth(rgb).depth
+    teacher = load_teacher(tiny.saved(model.half(), target), options)
+    assert {value.dtype for value in teacher.model.parameters()} == {torch.float32}
+    assert np.median(np.abs(teacher.depth(rgb).depth / full - 1)) < 0.01
+
+
 def test_incomplete_weights_are_refused(folder):
     from safetensors.torch import load_file, save_file
 

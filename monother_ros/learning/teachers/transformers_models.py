@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from monother_ros.core.errors import TeacherError
 from monother_ros.learning.teachers.picture import SizeRule
 
@@ -144,7 +146,11 @@ def load_transformers(source: str, options: TeacherOptions) -> BaseTeacher:
     processing = Processing(_processor_settings(where))
     try:
         model, report = AutoModelForDepthEstimation.from_pretrained(
-            **where, config=config, use_safetensors=True, output_loading_info=True
+            **where,
+            config=config,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,  # the library would keep half precision of a file
         )
     except (OSError, ValueError, RuntimeError) as err:
         raise TeacherError(_why(source, local, err)) from err
@@ -188,6 +194,7 @@ def _why(source: str, local: bool, err: Exception) -> str:
         )
         return f'{source} cannot be loaded: {reason} ({hint})'
     return (
-        f'{source} cannot be loaded from the hub: {reason} Where there is no network, download it '
-        f"elsewhere with 'hf download {source} --local-dir FOLDER' and give that folder"
+        f'there is no folder {source} here, and from the hub it cannot be loaded: {reason} Where '
+        f"there is no network, run 'hf download {source} --local-dir FOLDER' elsewhere and give "
+        'that folder'
     )
