@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Protocol
 
 from monother_ros.core.errors import TeacherError
-from monother_ros.learning.teachers.base import (
+from monother_ros.learning.teachers.results import (
     KINDS,
     Kind,
     TeacherBatch,

@@ -12,8 +12,9 @@ from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
 from monother_ros.core.errors import BundleError, EngineError, TeacherError
 from monother_ros.engines.base import EngineOptions
 from monother_ros.engines.select import load_engine
-from monother_ros.learning.teachers.base import BaseTeacher, TeacherBatch, TeacherOptions
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import resize
+from monother_ros.learning.teachers.results import TeacherBatch, TeacherOptions
 
 if TYPE_CHECKING:
     from torch import Tensor

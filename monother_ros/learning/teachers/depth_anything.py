@@ -6,13 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from monother_ros.learning.teachers.base import (
-    INVERSE_FLOOR,
-    BaseTeacher,
-    Kind,
-    TeacherBatch,
-    TeacherOptions,
-)
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -20,6 +14,12 @@ from monother_ros.learning.teachers.picture import (
     normalise,
     resize,
     resize_levels,
+)
+from monother_ros.learning.teachers.results import (
+    INVERSE_FLOOR,
+    Kind,
+    TeacherBatch,
+    TeacherOptions,
 )
 
 if TYPE_CHECKING:

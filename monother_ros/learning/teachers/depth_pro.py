@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from monother_ros.core.errors import TeacherError
-from monother_ros.learning.teachers.base import BaseTeacher, TeacherBatch, TeacherOptions
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import HALF, normalise, resize
+from monother_ros.learning.teachers.results import TeacherBatch, TeacherOptions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from monother_ros.core.errors import BundleError, TeacherError
-from monother_ros.learning.teachers.base import BaseTeacher, TeacherBatch, TeacherOptions
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import resize
+from monother_ros.learning.teachers.results import TeacherBatch, TeacherOptions
 from monother_ros.networks.checkpoint import load_branch, read_checkpoint
 from monother_ros.networks.deploy import confidence_of
 from monother_ros.networks.monother import network_size, prepare_rgb

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from monother_ros.core.errors import TeacherError
-from monother_ros.learning.teachers.base import KINDS, Kind
 from monother_ros.learning.teachers.picture import METHODS
+from monother_ros.learning.teachers.results import KINDS, Kind
 
 EXAMPLE = '{"meaning": "inverse", "kind": "affine-inverse", "mean": [...], "std": [...]}'
 SUFFIXES = ('.json', '.yaml', '.yml')

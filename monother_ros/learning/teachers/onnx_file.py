@@ -11,14 +11,10 @@ import numpy as np
 import torch
 
 from monother_ros.core.errors import TeacherError
-from monother_ros.learning.teachers.base import (
-    INVERSE_FLOOR,
-    BaseTeacher,
-    TeacherBatch,
-    TeacherOptions,
-)
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.onnx_description import OnnxDescription, read_description
 from monother_ros.learning.teachers.picture import normalise, resize
+from monother_ros.learning.teachers.results import INVERSE_FLOOR, TeacherBatch, TeacherOptions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -23,7 +23,8 @@ from monother_ros.learning.teachers.picture import SizeRule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monother_ros.learning.teachers.base import BaseTeacher, TeacherOptions
+    from monother_ros.learning.teachers.base import BaseTeacher
+    from monother_ros.learning.teachers.results import TeacherOptions
 
 FAMILIES = {
     'depth_anything': ('depth_anything', 'DepthAnythingTeacher'),

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from monother_ros.core.errors import TeacherError
-from monother_ros.learning.teachers.base import BaseTeacher, TeacherBatch, TeacherOptions
+from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import HALF, SizeRule, normalise, resize
+from monother_ros.learning.teachers.results import TeacherBatch, TeacherOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
