@@ -57,6 +57,8 @@ setup(
             'safetensors>=0.4',
             'tqdm',
             'matplotlib>=3.7',
+            'PyYAML>=5.4',
+            'tensorboard',
         ],
         # RGB depth networks that a thermal network can learn from
         'teachers': ['torch>=2.4', 'transformers>=5.0', 'safetensors>=0.4', 'PyYAML>=5.4'],

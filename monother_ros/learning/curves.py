@@ -26,16 +26,18 @@ def write_curves(
     Draw losses and validation metrics over the steps into a PNG.
 
     :param path: target file.
-    :param training: 'step' and one series per loss.
-    :param validation: 'step' and any of abs_rel, d1, ause_ratio, confidence.
+    :param training: 'step' and one series per loss; 'rate' and 'norm' are not drawn.
+    :param validation: 'step' and any of abs_rel, rgb_abs_rel, d1, ause_ratio, confidence.
     :returns: the path.
     """
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout='constrained')
     for name, values in training.items():
-        if name not in ('step', 'rate'):
+        if name not in ('step', 'rate', 'norm'):
             axes[0].plot(training['step'], _smooth(values), label=name, linewidth=1)
     axes[0].set(title='training loss', yscale='log')
-    axes[1].plot(validation['step'], validation.get('abs_rel', []), 'o-', label='AbsRel', ms=3)
+    for name, label in (('abs_rel', 'AbsRel'), ('rgb_abs_rel', 'AbsRel, RGB branch')):
+        if validation.get(name):
+            axes[1].plot(validation['step'], validation[name], 'o-', label=label, ms=3)
     axes[1].set(title='validation AbsRel', ylim=(0, None))
     for name, label in (
         ('d1', 'δ1'),

@@ -69,7 +69,7 @@ class RunSettings:
     save_seconds: float = 600.0
     """time between checkpoints"""
     skips: int = 20
-    """a run ends when so many steps in a row had gradients that are no numbers"""
+    """a run ends when so many steps in a row had losses or gradients that are no numbers"""
     tensorboard: bool = True
     """write TensorBoard event files to RUN/log"""
 
@@ -233,7 +233,7 @@ class Trainer:
         :param parts: of this process's share of the batch.
         :param clock: told the name of each stage as it ends: forward, backward, optimiser.
         :returns: the losses, means over the parts, and ``norm`` of the gradients.
-        :raises TrainingError: too many steps in a row had gradients that are no numbers.
+        :raises TrainingError: too many steps in a row had losses or gradients that are no numbers.
         """
         tick = clock or (lambda _stage: None)
         for options, hyper in zip(
@@ -256,7 +256,8 @@ class Trainer:
                 sums[name] = sums[name] + share if name in sums else share
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(list(self.names.values()), self.task.clip)
-        if bool(torch.isfinite(norm)):
+        # one process's loss may be no number where the mean of the gradients still is one
+        if bool(torch.isfinite(norm + self.group.total(sums['total']))):
             self._in_a_row = 0
             self.scaler.step(self.optimiser)
             self._follow()
@@ -289,8 +290,8 @@ class Trainer:
         if self._in_a_row >= self.run.skips:
             values = ', '.join(f'{k} {float(v):g}' for k, v in losses.items())
             msg = (
-                f'{self._in_a_row} steps in a row, up to step {self.step}, had gradients that are '
-                f'no numbers (losses: {values}); look at the data, or lower the learning rate or '
+                f'{self._in_a_row} steps in a row, up to step {self.step}, had losses or gradients '
+                f'that are no numbers (losses: {values}); look at the data, or lower the learning rate or '
                 'take precision fp32'
             )
             raise TrainingError(msg)

@@ -21,4 +21,9 @@ def test_picture_shows_the_series(tmp_path):
     for k in range(3):
         columns = slice(k * width, (k + 1) * width)
         assert np.any(drawn[:, columns] != empty[:, columns]), k
+    both = {**validation, 'rgb_abs_rel': [0.7, 0.6], 'rmse': [9.0, 8.0]}
+    dual = cv2.imread(str(write_curves(tmp_path / 'curves.png', training, both)))
+    middle = slice(width, 2 * width)
+    assert np.any(dual[:, middle] != drawn[:, middle])
+    assert np.array_equal(dual[:, : width - 20], drawn[:, : width - 20])
     assert [p.name for p in sorted(tmp_path.iterdir())] == ['curves.png', 'empty.png']

@@ -104,9 +104,7 @@ def test_two_processes_give_the_weights_of_one(checked, tmp_path, monkeypatch):
     one, two = (read_tensors(p / LATEST / NETWORK) for p in (tmp_path, checked[0] / 'run'))
     assert one['core.core.pretrained.norm.weight'].dtype == torch.float64
     assert difference(one, two) < 1e-10
-    about = [
-        json.loads((p / LATEST / STATE).read_text()) for p in (tmp_path, checked[0] / 'run')
-    ]
+    about = [json.loads((p / LATEST / STATE).read_text()) for p in (tmp_path, checked[0] / 'run')]
     for key, values in about[0]['training'].items():
         assert about[1]['training'][key] == pytest.approx(values, rel=1e-7), key
     for key, values in about[0]['watched'].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -99,6 +100,14 @@ def test_conditions_are_mixed():
             assert 45 < sum(w.weather == weather for w in chosen) < 105
         for time in ('day', 'dusk', 'night'):
             assert 70 < sum(w.time_of_day == time for w in chosen) < 130
+
+
+def test_frames_are_pickled_as_a_place(rendered):
+    data = pickle.dumps(Frames(rendered, 5))
+    assert len(data) < 1000
+    again = pickle.loads(data)
+    assert len(again) == 5
+    np.testing.assert_array_equal(again.depth(4), Frames(rendered).depth(4))
 
 
 def test_missing_frames_are_named(tmp_path):

@@ -130,8 +130,7 @@ def open_pairs(data: PairData, part: str, *, reference: bool = False) -> PairDat
     """
     spec = data.training if part == 'training' else data.validation
     if data.drives is not None and data.training is None and spec is None:
-        paths = [str(path) for path in data.drives.paths(part)]
-        spec = {'kind': 'sim', 'paths': paths} if paths else None
+        spec = tuple({'kind': 'sim', 'path': str(p)} for p in data.drives.paths(part)) or None
     if spec is None:
         return None
     parts = [spec] if isinstance(spec, Mapping) else list(spec)

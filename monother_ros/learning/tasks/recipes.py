@@ -135,7 +135,8 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     training = section.get('training')
     kind = training.get('kind') if isinstance(training, dict) else None
     if not lite and (kind in ('sim', 'bag') or training is None):
-        section['training'] = {**(training or {'kind': 'sim'}), 'paths': list(places)}
+        kind_of = training if isinstance(training, dict) else {'kind': 'sim'}
+        section['training'] = [{**kind_of, 'path': place} for place in places]
         section['drives'] = None
         return
     if len(places) > 1:
