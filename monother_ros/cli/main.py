@@ -18,7 +18,7 @@ VERBS = {
     'play': 'publish a recorded bag on real topics',
     'record': 'record topics into a rosbag2',
     'teacher': 'show what a depth teacher says about a picture',
-    'train': 'train a thermal depth network on simulated scenes',
+    'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
 }

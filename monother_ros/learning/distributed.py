@@ -15,6 +15,7 @@ import contextlib
 import datetime as dt
 import inspect
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -223,6 +224,8 @@ def bucketed(module: nn.Module, group: Group, *, unused: bool = True) -> nn.Modu
     """
     if group.world == 1:
         return module
+    # of a parameter of one row such as a class token; it costs nothing
+    warnings.filterwarnings('ignore', 'Grad strides do not match bucket view strides')
     devices = [group.device] if group.device.type == 'cuda' else None
     wrapper = nn.parallel.DistributedDataParallel
     # statistics are the same in every process already; torch 2.13 has renamed the switch

@@ -290,9 +290,9 @@ class Trainer:
         if self._in_a_row >= self.run.skips:
             values = ', '.join(f'{k} {float(v):g}' for k, v in losses.items())
             msg = (
-                f'{self._in_a_row} steps in a row, up to step {self.step}, had losses or gradients '
-                f'that are no numbers (losses: {values}); look at the data, or lower the learning rate or '
-                'take precision fp32'
+                f'{self._in_a_row} steps in a row, up to step {self.step}, had losses or '
+                f'gradients that are no numbers ({values}); look at the data, or lower the '
+                'learning rate or take precision fp32'
             )
             raise TrainingError(msg)
 

@@ -19,6 +19,7 @@ from tiny_pairs import SHAPE, TINY, TinyPairs, tiny_task, vivid_recipe, write_vi
 from monother_ros.cli.main import main  # noqa: E402
 from monother_ros.core.errors import BundleError, DatasetError, SettingsError  # noqa: E402
 from monother_ros.evaluation.metrics import depth_metrics  # noqa: E402
+from monother_ros.learning import trainer as trainer_module  # noqa: E402
 from monother_ros.learning.datasets import PairSample  # noqa: E402
 from monother_ros.learning.objective import VIVID_LABEL_FREE, LossWeights  # noqa: E402
 from monother_ros.learning.parameter_groups import dual_group, freeze, one_cycle  # noqa: E402
@@ -43,9 +44,11 @@ LABEL_FREE = {'losses': VIVID_LABEL_FREE, 'frozen': ('rgb', 'confidence')}
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def quick(monkeypatch):
+    """One thread, and curves are drawn in one test only: that takes longer than tiny steps do."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    monkeypatch.setattr(trainer_module, 'write_curves', lambda *_args: None)
     yield
     torch.set_num_threads(before)
 

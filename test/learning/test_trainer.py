@@ -15,6 +15,7 @@ pytest.importorskip('safetensors', reason='safetensors is not installed')
 from monother_ros.core.errors import SettingsError, TrainingError  # noqa: E402
 from monother_ros.learning import trainer as trainer_module  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
+from monother_ros.learning.curves import write_curves  # noqa: E402
 from monother_ros.learning.rendered import Frames  # noqa: E402
 from monother_ros.learning.tasks.lite import (  # noqa: E402
     LiteSettings,
@@ -37,9 +38,11 @@ QUIET = RunSettings(tensorboard=False)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def quick(monkeypatch):
+    """One thread, and curves are drawn in one test only: that takes longer than tiny steps do."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    monkeypatch.setattr(trainer_module, 'write_curves', lambda *_args: None)
     yield
     torch.set_num_threads(before)
 
@@ -58,12 +61,14 @@ def assert_same_weights(a, b):
         assert torch.equal(value, b.state_dict()[name]), name
 
 
-def test_resumed_run_equals_uninterrupted(frames, tmp_path):
+def test_resumed_run_equals_uninterrupted(frames, tmp_path, monkeypatch):
     # sizes change at step 4, so the run is cut once in each part
     whole = run(tmp_path / 'whole', frames)
     whole.train(progress=False)
     for until in (3, 6, None):
         part = run(tmp_path / 'cut', frames)
+        if until is None:
+            monkeypatch.setattr(trainer_module, 'write_curves', write_curves)
         part.train(until, progress=False)
     assert whole.step == part.step == 8
     assert_same_weights(whole.network, part.network)
