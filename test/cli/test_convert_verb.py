@@ -48,15 +48,13 @@ def test_one_command_makes_a_bundle_and_says_what_it_did(checkpoint, tmp_path, c
     assert written['latency [s]'].keys() == {'torch', 'onnxruntime'}
 
 
-def test_without_a_frame_it_says_what_was_used(checkpoint, tmp_path, capsys, monkeypatch):
+def test_without_a_frame_it_says_what_was_used(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'monother_ros.sim.simulator', None)
-    options = ('--size', '28x42', '--branch', 'rgb', '--no-weights')
-    assert call(checkpoint, '--to', tmp_path / 'a', *options) == 0
-    said = capsys.readouterr().out
-    assert 'no --frame: compared on a made-up picture (the simulator is not installed)' in said
-    assert 'not on a real picture' in said
-    assert 'ros2 launch' not in said  # the rgb branch is no model for the depth node
-    assert not (tmp_path / 'a' / 'weights.safetensors').exists()
+    assert call(tmp_path / 'none.pt', '--to', tmp_path / 'a') == 1
+    said = capsys.readouterr()
+    assert 'no --frame: compared on a made-up picture (the simulator is not installed)' in said.out
+    assert 'not on a real picture' in said.out
+    assert 'no checkpoint at' in said.err
 
 
 @pytest.mark.parametrize('branch', ['thermal', 'rgb'])
