@@ -8,6 +8,7 @@ import json
 import math
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -147,7 +148,10 @@ def test_the_field_of_view_network_can_be_left_out(spec):
 def test_pictures_are_squashed_to_the_square_of_the_model(spec):
     teacher = load_teacher(spec)
     assert teacher.size == (128, 128)  # patch 32 over the smallest ratio 1/4
-    prepared = teacher.prepare(torch.rand(1, 3, 90, 160))
-    assert prepared.shape == (1, 3, 128, 128) and prepared.min() >= -1 and prepared.max() <= 1
+    rgb = tiny.picture(180, 320)
+    # OpenCV's bilinear resize has half-pixel centres and no antialias
+    expected = cv2.resize(rgb.astype(np.float32) / 127.5 - 1, (128, 128))
+    prepared = teacher.prepare(torch.from_numpy(rgb.transpose(2, 0, 1))[None] / 255)
+    np.testing.assert_allclose(prepared[0].permute(1, 2, 0), expected, atol=1e-5)
     with pytest.raises(TeacherError, match='at least 128x128'):
         load_teacher(spec, TeacherOptions(size=(64, 64)))

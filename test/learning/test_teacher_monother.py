@@ -113,6 +113,11 @@ def test_an_exported_rgb_branch_teaches_the_same(checkpoint, tmp_path):
     ours, theirs = bundle.depth(rgb), branch.depth(rgb)
     np.testing.assert_allclose(ours.depth, theirs.depth, rtol=1e-3)
     assert np.abs(ours.confidence - theirs.confidence).max() < 1e-3
-    # brought to the size of a larger picture in the same way
-    large = tiny.picture(140, 224, 5)
-    assert bundle.depth(large).depth.shape == (140, 224)
+    # a larger picture goes there and back with aligned corners
+    large = torch.from_numpy(tiny.picture(160, 200, 5).transpose(2, 0, 1))[None] / 255
+
+    def aligned(plane, size):
+        return torch.nn.functional.interpolate(plane, size, mode='bilinear', align_corners=True)
+
+    expected = aligned(bundle.predict(aligned(large, (70, 112))).depth, (160, 200))
+    np.testing.assert_allclose(bundle.predict(large).depth, expected, rtol=1e-5)

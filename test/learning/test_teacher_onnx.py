@@ -94,6 +94,19 @@ def test_layout_squeezed_output_and_confidence(tmp_path):
     assert (result.confidence == 1.0).all()  # 10 is no confidence; held in [0, 1]
 
 
+def test_focal_length_of_the_training_corrects(tmp_path):
+    spec = write_onnx(tmp_path / 'n.onnx', [1, 3, 12, 20], [1, 1, 12, 20])
+    fields = {'meaning': 'depth', 'kind': 'metric', 'focal_length': 40.0}
+    camera = Intrinsics(80, 48, 80.0, 80.0, 39.5, 23.5)  # 20 px at network width
+    rgb = flat(51, 0, 0, (48, 80))
+    for options, expected in (
+        (TeacherOptions(description=fields), 0.1),
+        (TeacherOptions(description=fields, focal_length=10.0), 0.4),
+    ):
+        found = load_teacher(spec, options).depth(rgb, camera).depth
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_open_size_comes_from_the_description(tmp_path):
     spec = write_onnx(tmp_path / 'open.onnx', [1, 3, 'h', 'w'], [1, 1, 'h', 'w'])
     fields = {'meaning': 'depth', 'kind': 'metric'}

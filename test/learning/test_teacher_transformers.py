@@ -75,12 +75,12 @@ def test_metric_depth_anything_stays_within_its_range(metric):
 
 
 def test_metric_depth_anything_is_corrected_for_another_camera(metric):
-    rgb = tiny.picture(70, 98)
-    camera = Intrinsics(98, 70, 70.0, 70.0, 48.5, 34.5)
+    rgb = tiny.picture(140, 196)
+    camera = Intrinsics(196, 140, 140.0, 140.0, 97.5, 69.5)
     plain = load_teacher(metric, SMALL).depth(rgb, camera)
     teacher = load_teacher(metric, TeacherOptions(size=(64, 96), focal_length=140.0))
-    width = teacher.prepare(torch.zeros(1, 3, 70, 98)).shape[3]
-    assert width == 98
+    assert teacher.prepare(torch.zeros(1, 3, 140, 196)).shape == (1, 3, 70, 98)
+    # the lens has 70 px at the width of the network
     np.testing.assert_allclose(teacher.depth(rgb, camera).depth, plain.depth / 2, rtol=1e-5)
 
 
@@ -135,6 +135,19 @@ def test_each_picture_chooses_its_own_zoedepth_head(zoe_nk):
     assert np.median(forced['kitti']) > 2 * np.median(forced['nyu'])
     same = [np.allclose(chosen, depth, rtol=1e-5) for depth in forced.values()]
     assert sum(same) == 1
+
+
+def test_pictures_of_a_batch_do_not_vote_together(zoe_nk):
+    teacher = load_teacher(zoe_nk, TeacherOptions(size=(64, 96), flip=False))
+    votes = [torch.tensor([5.0, 0.0]), torch.tensor([0.0, 4.0])]
+
+    def vote(_module, _inputs, logits):
+        return torch.stack([votes.pop(0) for _ in logits])
+
+    teacher.model.metric_head.mlp_classifier.register_forward_hook(vote)
+    rgb = torch.from_numpy(tiny.picture(60, 90).transpose(2, 0, 1).copy())[None]
+    first, second = teacher.predict(rgb.repeat(2, 1, 1, 1)).depth
+    assert second.median() > 2 * first.median()
 
 
 @pytest.mark.parametrize('which, domain', [('zoe', 'kitti'), ('zoe_nk', 'mars')])
