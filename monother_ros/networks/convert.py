@@ -20,9 +20,10 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from monother_ros.core.bundle import Bundle, Normalisation, TensorSpec, write_bundle
+from monother_ros.core.bundle import MANIFEST, Bundle, Normalisation, TensorSpec, write_bundle
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import sha256_file
+from monother_ros.core.manifest import IDENTIFIER
 from monother_ros.core.resize import AlignedResizer
 from monother_ros.core.thermal import Normaliser
 from monother_ros.networks.agreement import (
@@ -124,7 +125,7 @@ def convert(
     branch's weights.
 
     :param checkpoint: the authors' file, or safetensors under the same names.
-    :param target: folder of the bundle; an existing one is replaced.
+    :param target: folder of the bundle; an existing bundle is replaced, nothing else.
     :param picture: (H, W) uint8 or uint16 thermal counts, or (H, W, 3) uint8 RGB, red first, on
         which ONNX Runtime is compared with torch.
     :param source: where the picture is from, in words.
@@ -132,7 +133,8 @@ def convert(
     :param say: takes a line for people before and after each step.
     :returns: the bundle and what was measured.
     :raises BundleError: no checkpoint, the branch is incomplete, a size that does not fit, not
-        enough disk, or ONNX Runtime and torch differ by more than the tolerance.
+        enough disk, a target that is something else than a bundle, or ONNX Runtime and torch
+        differ by more than the tolerance.
     :raises ThermalError: the picture is no thermal picture.
     """
     settings = settings or ConvertSettings()
@@ -140,9 +142,10 @@ def convert(
     if settings.precision not in PRECISIONS:
         msg = f'precision {settings.precision!r} must be one of {", ".join(PRECISIONS)}'
         raise BundleError(msg)
+    folder = Path(target).absolute()
+    name = _name(folder, settings.name)
     steps = _Steps(say)
     example = network_input(picture, settings.branch, settings.size)
-    folder = Path(target)
     with steps('read the checkpoint'):
         branch, report, notes = _load(Path(checkpoint), settings.branch)
     say(_summary(branch, notes, report))
@@ -172,7 +175,7 @@ def convert(
                 folder,
                 model=_move(files['model.onnx']),
                 extra_files={k: _move(v) for k, v in files.items() if k != 'model.onnx'},
-                name=settings.name or folder.name,
+                name=name,
                 revision=_revision(notes['sha256'], settings),
                 modality=settings.branch,
                 inputs=[TensorSpec(settings.branch, tuple(example.shape))],
@@ -236,6 +239,19 @@ def peak_memory() -> float:
         return float('nan')
     found = re.search(r'VmHWM:\s*(\d+) kB', text)
     return round(int(found[1]) / 1024, 1) if found else float('nan')
+
+
+def _name(folder: Path, asked: str | None) -> str:
+    """Name of the model, after a look at where it shall go."""
+    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not (empty or (folder / MANIFEST).is_file()):
+        msg = f'{folder} is there and is no model bundle, so it is left alone; give a new folder'
+        raise BundleError(msg)
+    name = asked or folder.name
+    if not IDENTIFIER.fullmatch(name):
+        msg = f'{name!r} cannot name a model: use letters, digits and . _ + - (option --name)'
+        raise BundleError(msg)
+    return name
 
 
 class _Steps:

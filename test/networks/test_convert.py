@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from types import SimpleNamespace
 
 import cv2
@@ -288,3 +289,26 @@ def test_size_and_precision_are_refused_before_anything_is_read(tmp_path):
             convert.convert(tmp_path / 'none.pt', tmp_path / 'out', PICTURE, 'x', settings)
     with pytest.raises(BundleError, match='no checkpoint at'):
         convert.convert(tmp_path / 'none.pt', tmp_path / 'out', PICTURE, 'x')
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path):
+    (tmp_path / 'home').mkdir()
+    (tmp_path / 'home' / 'letter.txt').write_text('dear')
+    for target in ('home', 'home/letter.txt'):
+        with pytest.raises(BundleError, match='is there and is no model bundle'):
+            convert.convert(tmp_path / 'none.pt', tmp_path / target, PICTURE, 'x')
+    assert (tmp_path / 'home' / 'letter.txt').read_text() == 'dear'
+    for name in ('a b', '../x'):
+        with pytest.raises(BundleError, match='cannot name a model'):
+            convert.convert(
+                tmp_path / 'none.pt', tmp_path / 'out', PICTURE, 'x', ConvertSettings(name=name)
+            )
+
+
+def test_an_existing_bundle_is_replaced(checkpoint, converted, quick, thermal, tmp_path):
+    target = shutil.copytree(converted[0].bundle.path, tmp_path / 'out')
+    settings = ConvertSettings(size=SIZE, weights=False, name='second')
+    convert.convert(checkpoint, target, thermal, 'x', settings, str)
+    bundle = load_bundle(target)
+    assert bundle.name == 'second' and list(bundle.files) == ['model.onnx']
+    assert _names(tmp_path) == {'out'}
