@@ -20,12 +20,10 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from monother_ros.core.bundle import MANIFEST, Bundle, Normalisation, TensorSpec, write_bundle
+from monother_ros.core.bundle import MANIFEST, Bundle, TensorSpec, write_bundle
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import sha256_file
 from monother_ros.core.manifest import IDENTIFIER
-from monother_ros.core.resize import AlignedResizer
-from monother_ros.core.thermal import Normaliser
 from monother_ros.networks.agreement import (
     differences,
     reference,
@@ -47,27 +45,13 @@ from monother_ros.networks.deploy import (
     check_size,
     initialiser_name,
 )
-from monother_ros.networks.monother import (
-    RGB_MEAN,
-    RGB_STD,
-    THERMAL_MEAN,
-    THERMAL_STD,
-    DepthBranch,
-    MonoTherConfig,
-)
+from monother_ros.networks.monother import DepthBranch, MonoTherConfig
 from monother_ros.networks.names import official_state
 from monother_ros.networks.onnx_export import check_graph, to_onnx
+from monother_ros.networks.pictures import NORMALISATION, branch_input, network_input
 
 OUTPUTS = ('depth', 'confidence')
 WEIGHTS = 'weights.safetensors'
-
-NORMALISATION = {
-    'thermal': Normalisation(
-        'percentile', 2.0, 98.0, THERMAL_MEAN, THERMAL_STD, channels=3, resize='aligned'
-    ),
-    'rgb': Normalisation('fixed', 0.0, 255.0, channels=3, resize='aligned'),
-}
-"""What each branch expects; mean and deviation of RGB are part of its network."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +135,7 @@ def convert(
     say(_summary(branch, notes, report))
     _check_disk(folder, branch, settings)
     with steps('run torch'), torch.inference_mode():
-        expected, torch_seconds = reference(branch, _prepared(example, settings.branch))
+        expected, torch_seconds = reference(branch, branch_input(example, settings.branch))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as place:
         files = {'model.onnx': Path(place) / 'model.onnx'}
@@ -203,31 +187,6 @@ def convert(
         'mis-shaped': list(report.mis_shaped),
     }
     return Conversion(bundle, report, figures)
-
-
-def network_input(
-    picture: NDArray[Any], branch: str, size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """
-    Input of a branch, as the depth pipeline or an RGB teacher makes it.
-
-    :param picture: see :func:`convert`.
-    :param branch: 'thermal' or 'rgb'.
-    :param size: (h, w) in pixels.
-    :returns: (1, 3, h, w) float32.
-    :raises BundleError: the picture is not RGB where that is needed.
-    :raises ThermalError: the picture is no thermal picture.
-    """
-    height, width = size
-    if branch == 'thermal':
-        return Normaliser(NORMALISATION[branch], (width, height))(picture, 0)[None]
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        msg = f'an RGB picture must be (height, width, 3) uint8, but is {picture.shape}'
-        raise BundleError(msg)
-    out, resizer = np.empty((1, 3, height, width), np.float32), AlignedResizer()
-    for channel in range(3):
-        resizer(picture[..., channel].astype(np.float32) / np.float32(255), out[0, channel])
-    return out
 
 
 def peak_memory() -> float:
@@ -317,14 +276,6 @@ def _check_disk(folder: Path, branch: DepthBranch, settings: ConvertSettings) ->
             f'the bundle needs {size / 1e9:.2f} GB, {home} has {free / 1e9:.2f} GB left; make room'
         )
         raise BundleError(msg + (' or leave out the weights' if settings.weights else ''))
-
-
-def _prepared(example: NDArray[np.float32], branch: str) -> NDArray[np.float32]:
-    """Input of the exported network to input of the branch: RGB is normalised in the export."""
-    if branch == 'thermal':
-        return example
-    mean, std = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (RGB_MEAN, RGB_STD))
-    return (example - mean) / std
 
 
 def _save_weights(branch: DepthBranch, name: str, path: Path) -> None:

@@ -25,6 +25,7 @@ from monother_ros.networks.checkpoint import load_branch, read_checkpoint  # noq
 from monother_ros.networks.convert import ConvertSettings  # noqa: E402
 from monother_ros.networks.deploy import confidence_of  # noqa: E402
 from monother_ros.networks.monother import prepare_rgb, prepare_thermal  # noqa: E402
+from monother_ros.networks.pictures import NORMALISATION, network_input  # noqa: E402
 
 SIZE = (56, 84)
 
@@ -82,7 +83,7 @@ def test_bundle_carries_what_the_node_and_people_need(converted):
     assert bundle.name == 'tiny-thermal'
     assert bundle.modality == 'thermal'
     assert bundle.revision.endswith('-56x84-fp32')
-    assert bundle.normalisation == convert.NORMALISATION['thermal']
+    assert bundle.normalisation == NORMALISATION['thermal']
     assert (bundle.normalisation.mean, bundle.normalisation.std) == (0.45, 0.225)
     assert bundle.normalisation.resize == 'aligned' and bundle.normalisation.channels == 3
     assert bundle.depth_range == (1e-3, 80.0)
@@ -163,9 +164,9 @@ def test_half_precision(checkpoint, thermal, tmp_path):
         if node.op_type in ('Softmax', 'LayerNormalization', 'Exp', 'Log'):
             assert types[node.output[0]] == float32, node.name
     assert 1e-5 < result.figures['difference']['depth mean relative'] < 1e-2
-    depth = load_engine(result.bundle).infer(
-        {'thermal': convert.network_input(thermal, 'thermal', SIZE)}
-    )['depth']
+    depth = load_engine(result.bundle).infer({'thermal': network_input(thermal, 'thermal', SIZE)})[
+        'depth'
+    ]
     assert depth.dtype == np.float32 and np.isfinite(depth).all()
 
 
@@ -179,7 +180,7 @@ def test_rgb_branch_is_a_teacher_and_no_depth_camera(checkpoint, shared, tmp_pat
     assert (bundle.normalisation.mean, bundle.normalisation.std) == (0.0, 1.0)
     image = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
     depth, _ = reference(checkpoint, 'rgb', image)
-    found = engine.infer({'rgb': convert.network_input(picture, 'rgb', SIZE)})
+    found = engine.infer({'rgb': network_input(picture, 'rgb', SIZE)})
     error = np.abs(found['depth'] - depth)
     assert error.max() < 1e-2 and error.mean() < 1e-4
     with pytest.raises(BundleError, match='takes rgb'):
