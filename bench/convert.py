@@ -88,45 +88,54 @@ def convert(checkpoint, bundle, precision, options):
 
 
 def race(checkpoint, bundle, options):
-    """Seconds per inference of torch and of ONNX Runtime, in turn."""
+    """Seconds per inference of torch and of the engine of the depth node, in turn."""
     import torch
 
     from monother_ros.core.bundle import load_bundle
+    from monother_ros.engines.base import EngineOptions
+    from monother_ros.engines.select import load_engine
     from monother_ros.networks.checkpoint import load_branch, read_checkpoint
-    from monother_ros.networks.onnx_export import OnnxRun
 
     torch.set_num_threads(options.threads)
-    loaded = load_bundle(bundle)
-    shape = loaded.inputs[0].shape
-    example = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
-    run = OnnxRun(loaded.model_path, options.threads)
+    engine = load_engine(
+        load_bundle(bundle), 'onnxruntime', EngineOptions(threads=options.threads)
+    )
+    spec = engine.bundle.inputs[0]
+    example = np.random.default_rng(0).normal(0, 1, spec.shape).astype(spec.dtype)
     branch, _ = load_branch(read_checkpoint(checkpoint), BRANCH)
 
     def by_torch():
         with torch.inference_mode():
             branch(torch.from_numpy(example))
 
-    def by_onnx():
-        run({BRANCH: example})
+    def by_engine():
+        engine.infer({spec.name: example})
 
-    times = {'torch': [], 'onnxruntime': []}
+    calls = {'torch': by_torch, 'onnxruntime': by_engine}
+    wall, busy = ({name: [] for name in calls} for _ in range(2))
     for turn in range(options.rounds + 1):
-        for name, call in (('torch', by_torch), ('onnxruntime', by_onnx))[:: (-1) ** turn]:
-            begin = time.perf_counter()
-            call()
-            if turn:
-                times[name].append(time.perf_counter() - begin)
-    ratios = np.array(times['onnxruntime']) / np.array(times['torch'])
-    low, middle, high = np.percentile(ratios, (25, 50, 75))
+        for name in list(calls)[:: (-1) ** turn]:
+            begin, used = time.perf_counter(), time.process_time()
+            calls[name]()
+            if turn:  # the first round allocates
+                wall[name].append(time.perf_counter() - begin)
+                busy[name].append(time.process_time() - used)
+    engine.close()
     return {
-        **{f'{k} [s], median': round(float(np.median(v)), 3) for k, v in times.items()},
-        **{f'{k} [s], least': round(min(v), 3) for k, v in times.items()},
-        'onnxruntime / torch': {
-            'median': round(float(middle), 3),
-            'quartiles': [round(float(low), 3), round(float(high), 3)],
-        },
         'rounds': options.rounds,
+        'wall [s]': {k: round(float(np.median(v)), 3) for k, v in wall.items()},
+        'wall, least [s]': {k: round(min(v), 3) for k, v in wall.items()},
+        'CPU [s]': {k: round(float(np.median(v)), 3) for k, v in busy.items()},
+        'onnxruntime / torch, wall': quartiles(wall),
+        'onnxruntime / torch, CPU': quartiles(busy),
     }
+
+
+def quartiles(times):
+    """Ratios of each round: median and quartiles."""
+    ratios = np.array(times['onnxruntime']) / np.array(times['torch'])
+    low, middle, high = np.percentile(ratios, (25, 50, 75)).round(3).tolist()
+    return {'median': middle, 'quartiles': [low, high]}
 
 
 def through_node(bundle, options):
