@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from monother_ros.core.bundle import Bundle
 from monother_ros.core.errors import MonotherError, SettingsError
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.distributed import Group, processes
@@ -25,6 +26,7 @@ from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_ta
 from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, Recipe, load_recipe
 from monother_ros.learning.trainer import Trainer
 from monother_ros.learning.training_state import AVERAGE, BEST, LATEST, NETWORK
+from monother_ros.networks.monother import network_size
 
 RECIPE = 'recipe.yaml'
 
@@ -87,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _train(arguments: argparse.Namespace, recipe: Recipe, group: Group) -> None:
     """What one process does."""
     if arguments.export_only and isinstance(recipe, DualRecipe):
-        msg = f'a dual run is exported by: {_convert(arguments.out, LATEST)}'
+        msg = f'a dual run is exported by: {_convert(arguments.out, LATEST, recipe)}'
         raise SettingsError(msg)
     task = open_task(recipe, group, render=not arguments.export_only)
     trainer = Trainer(arguments.out, task, recipe.run, group, plain(recipe))
@@ -119,30 +121,32 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
         tqdm.write(f'best: {trainer.task.best} {trainer.lowest:.3f} in {arguments.out / BEST}')
     if isinstance(recipe, LiteRecipe):
         assert isinstance(trainer.task, LiteTask)
+        parent = lite_parent(recipe)
         bundle = export_lite(
             trainer,
             trainer.task,
             arguments.bundle or arguments.out / 'bundle',
             lite_plans(recipe)['training'],
             metrics,
-            lite_command(recipe),
-            lite_parent(recipe),
+            lite_command(recipe, parent),
+            parent,
         )
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
         return
-    averaged = trainer.average is not None
     for name in (LATEST, BEST):
         if (arguments.out / name).exists():
-            tqdm.write(f'to run {name}: {_convert(arguments.out, name, averaged)}')
+            tqdm.write(f'to run {name}: {_convert(arguments.out, name, recipe)}')
 
 
-def _convert(out: Path, name: str, averaged: bool = False) -> str:
+def _convert(out: Path, name: str, recipe: DualRecipe) -> str:
     """Command that makes a bundle of a checkpoint."""
-    file = out / name / (AVERAGE if averaged else NETWORK)
-    return f'monother convert {shlex.quote(str(file))} --to BUNDLE'
+    file = out / name / (AVERAGE if recipe.training.average else NETWORK)
+    size = recipe.training.size
+    shape = '' if size is None else ' --size {}x{}'.format(*network_size(*size))
+    return f'monother convert {shlex.quote(str(file))} --to BUNDLE{shape}'
 
 
-def lite_command(recipe: LiteRecipe) -> str:
+def lite_command(recipe: LiteRecipe, parent: Bundle | None) -> str:
     """Command that repeats a run of the lite network, for its manifest."""
     settings = recipe.training
     changes: Sequence[str] = (
@@ -153,5 +157,5 @@ def lite_command(recipe: LiteRecipe) -> str:
         f'training.seed={settings.seed}',
         f'augment={recipe.augment:g}',
     )
-    start = f'--start {recipe.start} ' if recipe.start else ''
+    start = '' if parent is None else f'--start {parent.name} '
     return f'monother train lite --set {" ".join(changes)} {start}--out OUT'

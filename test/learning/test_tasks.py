@@ -362,7 +362,7 @@ def test_the_command_trains_resumes_and_says_how_to_convert(tmp_path, capsys):
     shown = capsys.readouterr()
     text = shown.out + shown.err
     assert 'now at step 1' in text
-    assert f'monother convert {tmp_path}/run/latest/network.safetensors --to BUNDLE' in text
+    assert f'monother convert {tmp_path}/run/latest/network.safetensors --to BUNDLE --size 56x84' in text
     assert 'best: abs_rel' in text
     written = yaml.safe_load((tmp_path / 'run' / 'recipe.yaml').read_text())
     assert written['training']['clip'] == 0.1

@@ -102,6 +102,7 @@ def vivid_recipe(root: Path) -> dict[str, object]:
         'task': 'dual',
         'training': {
             'network': SHAPE,
+            'size': [56, 84],
             'epochs': 2,
             'batch': 4,
             'losses': MS2_SUPERVISED.as_dict(),
