@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,22 +34,46 @@ from monother_ros.learning.training_state import (  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-STEPS = 4
+STEPS = 3
 
 
-def torchrun(*words, count=2):
-    """Start processes as a user does; returns the finished process."""
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
-    environment['PYTHONPATH'] = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
+def surroundings():
+    """Environment of a process that finds this checkout and takes one core."""
+    path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
+    quiet = {'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
+    return {**os.environ, **quiet, 'PYTHONPATH': path}
+
+
+def torchrun(*words):
+    """Start two processes as a user does; returns the finished launcher."""
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
     return subprocess.run(
-        [*command, '--nproc_per_node', str(count), *map(str, words)],
-        env=environment,
+        [*command, '--nproc_per_node', '2', *map(str, words)],
+        env=surroundings(),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+def two_processes(*words):
+    """Start two processes with the variables that torchrun sets, without its own start."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    common = {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port, 'WORLD_SIZE': '2'}
+    started = [
+        subprocess.Popen(
+            [sys.executable, *map(str, words)],
+            env={**surroundings(), **common, 'RANK': rank, 'LOCAL_RANK': rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ('0', '1')
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], errors
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +87,7 @@ def one_thread():
 @pytest.fixture(scope='module')
 def checked(tmp_path_factory):
     folder = tmp_path_factory.mktemp('checks')
-    done = torchrun(HERE / 'process_checks.py', folder, STEPS)
-    assert done.returncode == 0, done.stderr
+    two_processes(HERE / 'process_checks.py', folder, STEPS)
     return folder, torch.load(folder / 'found.pt', weights_only=True)
 
 
