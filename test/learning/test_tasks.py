@@ -23,7 +23,8 @@ from monother_ros.learning import trainer as trainer_module  # noqa: E402
 from monother_ros.learning.datasets import PairSample  # noqa: E402
 from monother_ros.learning.objective import VIVID_LABEL_FREE, LossWeights  # noqa: E402
 from monother_ros.learning.parameter_groups import dual_group, freeze, one_cycle  # noqa: E402
-from monother_ros.learning.tasks.dual import DualSettings, DualTask, pair_figures  # noqa: E402
+from monother_ros.learning.tasks.dual import DualTask, pair_figures  # noqa: E402
+from monother_ros.learning.tasks.dual_batches import DualSettings  # noqa: E402
 from monother_ros.learning.tasks.opening import begin_with  # noqa: E402
 from monother_ros.learning.trainer import RunSettings, Trainer  # noqa: E402
 from monother_ros.learning.training_state import (  # noqa: E402
@@ -362,7 +363,10 @@ def test_the_command_trains_resumes_and_says_how_to_convert(tmp_path, capsys):
     shown = capsys.readouterr()
     text = shown.out + shown.err
     assert 'now at step 1' in text
-    assert f'monother convert {tmp_path}/run/latest/network.safetensors --to BUNDLE --size 56x84' in text
+    assert (
+        f'monother convert {tmp_path}/run/latest/network.safetensors --to BUNDLE --size 56x84'
+        in text
+    )
     assert 'best: abs_rel' in text
     written = yaml.safe_load((tmp_path / 'run' / 'recipe.yaml').read_text())
     assert written['training']['clip'] == 0.1

@@ -17,11 +17,8 @@ from monother_ros.learning import trainer as trainer_module  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
 from monother_ros.learning.curves import write_curves  # noqa: E402
 from monother_ros.learning.rendered import Frames  # noqa: E402
-from monother_ros.learning.tasks.lite import (  # noqa: E402
-    LiteSettings,
-    LiteTask,
-    evaluate_network,
-)
+from monother_ros.learning.tasks.lite import LiteTask, evaluate_network  # noqa: E402
+from monother_ros.learning.tasks.lite_batches import LiteSettings  # noqa: E402
 from monother_ros.learning.trainer import CURVES, RunSettings, Trainer  # noqa: E402
 from monother_ros.learning.training_state import (  # noqa: E402
     AVERAGE,

@@ -13,7 +13,8 @@ import torch
 
 from monother_ros.learning.datasets import PairSample
 from monother_ros.learning.objective import MS2_SUPERVISED
-from monother_ros.learning.tasks.dual import DualSettings, DualTask
+from monother_ros.learning.tasks.dual import DualTask
+from monother_ros.learning.tasks.dual_batches import DualSettings
 from monother_ros.networks.monother import MonoTherNetwork
 
 SHAPE = {

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from monother_ros.core.errors import SettingsError
 from monother_ros.learning.recipe import build, change, find_recipe, read_mapping
 from monother_ros.learning.tasks.drives import DriveSettings
-from monother_ros.learning.tasks.dual import DualSettings
-from monother_ros.learning.tasks.lite import LiteSettings
+from monother_ros.learning.tasks.dual_batches import DualSettings
+from monother_ros.learning.tasks.lite_batches import LiteSettings
 from monother_ros.learning.trainer import RunSettings
 
 
