@@ -63,14 +63,21 @@ def render_drives(settings: DriveSettings) -> None:
     Render all drives that are missing; can be stopped at any time and goes on where it was.
 
     :param settings: what to render.
-    :raises SettingsError: the folder holds drives of other settings.
+    :raises SettingsError: the folder holds drives of other settings, or there is no simulator.
     """
     _check(settings)
     missing = [(path, i) for path, i in _numbered(settings) if not path.exists()]
     if not missing:
         return
-    from monother_ros.sim.bag import Drive, write_drive
-    from monother_ros.sim.simulator import SimConfig
+    try:
+        from monother_ros.sim.bag import Drive, write_drive
+        from monother_ros.sim.simulator import SimConfig
+    except ModuleNotFoundError as err:
+        msg = (
+            f"drives cannot be rendered, {err.name} is missing; pip install 'monother_ros[sim]' "
+            'or give bags with --data'
+        )
+        raise SettingsError(msg) from err
 
     for path, i in tqdm(missing, desc='render', unit='drive'):
         first = TRAINING_SEED if path.parent.name == 'training' else VALIDATION_SEED

@@ -139,7 +139,17 @@ def lite_sample(
     rng: np.random.Generator,
     augment: AugmentSettings,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Input and target of one frame."""
+    """
+    Input and target of one frame.
+
+    :param frames: of the frame.
+    :param index: of the frame.
+    :param size: (width, height) of the sample in pixels.
+    :param far: target depth of sky, metres.
+    :param rng: source of all that is random.
+    :param augment: what to change.
+    :returns: as :func:`monother_ros.learning.augment.make_sample`.
+    """
     return make_sample(
         frames.thermal(index),
         frames.depth(index),
