@@ -112,7 +112,7 @@ def mirrored(sample: PairSample, *, geometry: bool = True) -> PairSample:
         kept,
         thermal_intrinsics=_mirror_camera(sample.thermal_intrinsics, width),
         rgb_intrinsics=_mirror_camera(sample.rgb_intrinsics, width),
-        extrinsics=mirror @ sample.extrinsics @ mirror,
+        extrinsics=(mirror @ sample.extrinsics @ mirror).astype(np.float32),
     )
 
 
