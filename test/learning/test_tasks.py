@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,11 @@ from monother_ros.learning import trainer as trainer_module  # noqa: E402
 from monother_ros.learning.datasets import PairSample  # noqa: E402
 from monother_ros.learning.objective import VIVID_LABEL_FREE, LossWeights  # noqa: E402
 from monother_ros.learning.parameter_groups import dual_group, freeze, one_cycle  # noqa: E402
+from monother_ros.learning.tasks.drives import (  # noqa: E402
+    DriveSettings,
+    render_drives,
+    spread,
+)
 from monother_ros.learning.tasks.dual import DualTask, pair_figures  # noqa: E402
 from monother_ros.learning.tasks.dual_batches import DualSettings  # noqa: E402
 from monother_ros.learning.tasks.opening import begin_with  # noqa: E402
@@ -386,3 +392,30 @@ def test_missing_data_are_named(tmp_path):
     with pytest.raises(DatasetError, match='nowhere'):
         open_pairs(PairData({'kind': 'vivid', 'root': 'nowhere', 'split': 'train'}), 'training')
     assert open_pairs(PairData(), 'validation') is None
+
+
+def test_drives_are_rendered_once_and_not_mixed(tmp_path):
+    pytest.importorskip('embreex', reason='the simulator is not installed')
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    small = DriveSettings(
+        str(tmp_path), 2, 1, frames=2, width=64, height=48, rgb_width=80, rgb_height=60, workers=1
+    )
+    render_drives(small)
+    bags = [*small.paths('training'), *small.paths('validation')]
+    assert [bag.relative_to(tmp_path).as_posix() for bag in bags] == [
+        'training/drive-0000', 'training/drive-0001', 'validation/drive-0000',
+    ]  # fmt: skip
+    contents = [next(bag.glob('*.mcap')).read_bytes() for bag in bags]
+    assert len(set(contents)) == 3
+    stamp = bags[0].stat().st_mtime_ns
+    shutil.rmtree(bags[1])
+    render_drives(small)
+    assert bags[0].stat().st_mtime_ns == stamp
+    assert next(bags[1].glob('*.mcap')).read_bytes() == contents[1]
+    render_drives(replace(small, training=1))
+    with pytest.raises(SettingsError, match='other settings'):
+        render_drives(replace(small, width=80))
+    with pytest.raises(SettingsError, match='at least one training drive'):
+        replace(small, training=0)
+    assert spread(10, 3) == [0, 4, 9]
+    assert spread(3, 0) == spread(3, 5) == [0, 1, 2]
