@@ -48,6 +48,11 @@ def test_given_arrays(folder):
     check(module.metric_rows(folder), ('nocrop', 'garg'))
 
 
+def test_data_sets(folder):
+    rows = check(load().data_rows(folder), ('network sizes', 'border, sparse', 'rgb_mask'))
+    assert {row.part.split('/', 1)[1] for row in rows} > {'ms2/val', 'ms2/train', 'vivid/test'}
+
+
 def test_a_difference_is_told(folder, monkeypatch):
     """Without one of the published quirks the same rows miss their limits."""
     module = load()
