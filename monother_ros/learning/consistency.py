@@ -60,7 +60,7 @@ class ConsistencySettings:
     over all pixels, so that those out of view take most of the part that is dropped."""
     trim_valid_only: bool = True
     """The 20 % quantile of label errors is taken over labelled pixels. False: over all, with
-    the whole predicted depth as error where there is no label: sparse labels are never trimmed."""
+    the whole predicted depth as error where there is no label: few labels are then trimmed."""
     trim_stride: int = 1
     """Grid step of the quantile of label errors; 10 was published, 1 suits sparse labels."""
     guard_empty: bool = True
