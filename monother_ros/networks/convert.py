@@ -304,7 +304,7 @@ def _export(
 def _revision(digest: str, settings: ConvertSettings) -> str:
     """Names the state of the weights and what was made of it."""
     height, width = settings.size
-    return f'{digest[:12]}-{height}x{width}-{settings.precision}'
+    return f'{digest[:12]}-{settings.branch}-{height}x{width}-{settings.precision}'
 
 
 def _move(path: Path) -> Callable[[Path], None]:
