@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from itertools import accumulate
 from typing import Any, Protocol, runtime_checkable
 
@@ -145,18 +146,36 @@ def open_dataset(spec: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> PairD
     return Joined([open_dataset(part) for part in spec])
 
 
+def _checked(reader: Callable[..., object], settings: dict[str, Any]) -> dict[str, Any]:
+    """
+    Settings that a reader takes, all that it needs among them.
+
+    :raises DatasetError: a name is not known, or one is missing.
+    """
+    known = signature(reader).parameters
+    name = reader.__name__
+    if unknown := [key for key in settings if key not in known]:
+        msg = f'setting {", ".join(unknown)} of {name} is not known; there are {", ".join(known)}'
+        raise DatasetError(msg)
+    needed = [key for key, value in known.items() if value.default is Parameter.empty]
+    if missing := [key for key in needed if key not in settings]:
+        msg = f'{name} needs the setting {", ".join(missing)}'
+        raise DatasetError(msg)
+    return settings
+
+
 def _openers() -> dict[str, Callable[[dict[str, Any]], PairDataset]]:
     """Openers of all kinds; a reader is imported only when it is used."""
 
     def ms2(settings: dict[str, Any]) -> PairDataset:
         from monother_ros.learning.ms2 import MS2
 
-        return MS2(**settings)
+        return MS2(**_checked(MS2, settings))
 
     def vivid(settings: dict[str, Any]) -> PairDataset:
         from monother_ros.learning.vivid import Vivid
 
-        return Vivid(**settings)
+        return Vivid(**_checked(Vivid, settings))
 
     def sim(settings: dict[str, Any]) -> PairDataset:
         from monother_ros.learning.bag_pairs import open_simulated
