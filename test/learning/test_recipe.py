@@ -168,7 +168,7 @@ def test_data_and_start_are_put_into_a_recipe(tmp_path):
     assert ms2.data.validation == {'kind': 'ms2', 'root': a, 'split': 'val'}
     assert ms2.start == 'weights.pt'
     sim = load_recipe('sim', data=[a, b])
-    assert sim.data.training == ({'kind': 'sim', 'path': a}, {'kind': 'sim', 'path': b})
+    assert sim.data.training == {'kind': 'sim', 'path': [a, b]}
     assert sim.data.drives is None
     assert load_recipe('sim', ['data.drives.training=3']).data.drives.training == 3
     assert load_recipe('lite', data=['frames']).data.folder == 'frames'

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import multiprocessing
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,37 +69,50 @@ def render_drives(settings: DriveSettings) -> None:
     :raises SettingsError: the folder holds drives of other settings, or there is no simulator.
     """
     _check(settings)
-    missing = [(path, i) for path, i in _numbered(settings) if not path.exists()]
+    missing = [(settings, path, i) for path, i in _numbered(settings) if not path.exists()]
     if not missing:
         return
     try:
-        from monother_ros.sim.bag import Drive, write_drive
-        from monother_ros.sim.simulator import SimConfig
+        importlib.import_module('monother_ros.sim.bag')
     except ModuleNotFoundError as err:
         msg = (
             f"drives cannot be rendered, {err.name} is missing; pip install 'monother_ros[sim]' "
             'or give bags with --data'
         )
         raise SettingsError(msg) from err
+    workers = min(settings.workers or len(os.sched_getaffinity(0)), len(missing))
+    with tqdm(total=len(missing), desc='render', unit='drive') as progress:
+        if workers == 1:
+            for job in missing:
+                _render(job)
+                progress.update()
+            return
+        with multiprocessing.get_context('spawn').Pool(workers) as pool:
+            for _ in pool.imap_unordered(_render, missing):
+                progress.update()
 
-    for path, i in tqdm(missing, desc='render', unit='drive'):
-        first = TRAINING_SEED if path.parent.name == 'training' else VALIDATION_SEED
-        plan = DatasetPlan(i + 1, first, frames_per_world=1)
-        world = world_of(plan, i)
-        config = SimConfig(
-            scene=world.scene,
-            seed=world.seed,
-            time_of_day=world.time_of_day,
-            weather=world.weather,
-            width=settings.width,
-            height=settings.height,
-            rgb_width=settings.rgb_width,
-            rgb_height=settings.rgb_height,
-            rate=settings.rate,
-            shutter=False,
-        )
-        drive = Drive(config, settings.frames / settings.rate)
-        write_drive(path, drive, workers=settings.workers)
+
+def _render(job: tuple[DriveSettings, Path, int]) -> None:
+    """Render one drive, whole or not at all."""
+    from monother_ros.sim.bag import Drive, write_drive
+    from monother_ros.sim.simulator import SimConfig
+
+    settings, path, number = job
+    first = TRAINING_SEED if path.parent.name == 'training' else VALIDATION_SEED
+    world = world_of(DatasetPlan(number + 1, first, frames_per_world=1), number)
+    config = SimConfig(
+        scene=world.scene,
+        seed=world.seed,
+        time_of_day=world.time_of_day,
+        weather=world.weather,
+        width=settings.width,
+        height=settings.height,
+        rgb_width=settings.rgb_width,
+        rgb_height=settings.rgb_height,
+        rate=settings.rate,
+        shutter=False,
+    )
+    write_drive(path, Drive(config, settings.frames / settings.rate), workers=1)
 
 
 def _numbered(settings: DriveSettings) -> Iterator[tuple[Path, int]]:

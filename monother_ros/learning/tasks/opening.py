@@ -130,7 +130,9 @@ def open_pairs(data: PairData, part: str, *, reference: bool = False) -> PairDat
     """
     spec = data.training if part == 'training' else data.validation
     if data.drives is not None and data.training is None and spec is None:
-        spec = tuple({'kind': 'sim', 'path': str(p)} for p in data.drives.paths(part)) or None
+        paths = [str(path) for path in data.drives.paths(part)]
+        cache = str(Path(data.drives.folder) / 'cache')
+        spec = {'kind': 'sim', 'path': paths, 'cache': cache} if paths else None
     if spec is None:
         return None
     parts = [spec] if isinstance(spec, Mapping) else list(spec)

@@ -136,7 +136,7 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     kind = training.get('kind') if isinstance(training, dict) else None
     if not lite and (kind in ('sim', 'bag') or training is None):
         kind_of = training if isinstance(training, dict) else {'kind': 'sim'}
-        section['training'] = [{**kind_of, 'path': place} for place in places]
+        section['training'] = {**kind_of, 'path': list(places)}
         section['drives'] = None
         return
     if len(places) > 1:
