@@ -18,6 +18,7 @@ VERBS = {
     'play': 'publish a recorded bag on real topics',
     'record': 'record topics into a rosbag2',
     'teacher': 'show what a depth teacher says about a picture',
+    'pairs': 'show image pairs of a data set with their calibration',
     'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
@@ -28,6 +29,7 @@ _EXTRAS = {
     'demo': 'sim,report',
     'play': 'bags',
     'record': 'bags',
+    'pairs': 'bags',
     'convert': 'train',
     'teacher': 'teachers',
 }
