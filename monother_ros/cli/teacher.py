@@ -8,14 +8,15 @@ import argparse
 import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from monother_ros.core.camera import Intrinsics
+from monother_ros.core.camera_file import read_camera_info
 from monother_ros.core.colorize import colorize
-from monother_ros.core.errors import CalibrationError, TeacherError
+from monother_ros.core.errors import TeacherError
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.teacher import TeacherOptions, load_teacher
 
@@ -110,44 +111,6 @@ def run(arguments: argparse.Namespace) -> int:
         atomic_write(path, _content(result, path.suffix, arguments.near, arguments.far))
     print(f'{getattr(teacher, "description", teacher.name)}, {seconds:.2f} s: {_summary(result)}')
     return 0
-
-
-def read_camera_info(path: Path) -> Intrinsics:
-    """
-    Intrinsics from a camera_info file, as ROS's camera_calibration writes it.
-
-    :param path: of the file.
-    :raises CalibrationError: it cannot be read, or a field is missing or impossible.
-    """
-    try:
-        import yaml
-    except ImportError as err:
-        msg = f'{path} needs PyYAML to be read; pip install PyYAML, or say --focal-length'
-        raise CalibrationError(msg) from err
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        msg = f'{path} cannot be read: {err}'
-        raise CalibrationError(msg) from err
-    try:
-        k = [float(v) for v in data['camera_matrix']['data']]
-        d = tuple(float(v) for v in data.get('distortion_coefficients', {}).get('data', ()))
-        return Intrinsics(
-            int(data['image_width']),
-            int(data['image_height']),
-            k[0],
-            k[4],
-            k[2],
-            k[5],
-            str(data.get('distortion_model', '')),
-            d if any(d) else (),
-        )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as err:
-        msg = (
-            f'{path} is no camera_info file: {type(err).__name__} {err}; image_width, '
-            'image_height and camera_matrix.data are needed'
-        )
-        raise CalibrationError(msg) from err
 
 
 def _camera(arguments: argparse.Namespace, width: int, height: int) -> Intrinsics | None:

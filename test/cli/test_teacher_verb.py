@@ -12,7 +12,7 @@ pytest.importorskip('torch', reason='torch is not installed')
 pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 
 from monother_ros.cli.main import main
-from monother_ros.cli.teacher import read_camera_info
+from monother_ros.core.camera_file import read_camera_info
 from monother_ros.core.errors import CalibrationError
 
 

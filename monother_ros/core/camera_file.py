@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Camera calibrations in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monother_ros.core.camera import Intrinsics
+from monother_ros.core.errors import CalibrationError
+
+
+def read_camera_info(path: str | Path) -> Intrinsics:
+    """
+    Intrinsics from a camera_info file, as ROS's camera_calibration writes it.
+
+    :param path: of the file, YAML.
+    :raises CalibrationError: it cannot be read, or a field is missing or impossible.
+    """
+    path = Path(path)
+    try:
+        import yaml
+    except ImportError as err:
+        msg = f'{path} needs PyYAML to be read; pip install PyYAML'
+        raise CalibrationError(msg) from err
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        msg = f'{path} cannot be read: {err}'
+        raise CalibrationError(msg) from err
+    try:
+        k = [float(v) for v in data['camera_matrix']['data']]
+        d = tuple(float(v) for v in data.get('distortion_coefficients', {}).get('data', ()))
+        return Intrinsics(
+            int(data['image_width']),
+            int(data['image_height']),
+            k[0],
+            k[4],
+            k[2],
+            k[5],
+            str(data.get('distortion_model', '')).strip(),
+            d if any(d) else (),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as err:
+        msg = (
+            f'{path} is no camera_info file: {type(err).__name__} {err}; image_width, '
+            'image_height and camera_matrix.data are needed'
+        )
+        raise CalibrationError(msg) from err
