@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
+from monother_ros.core.camera_file import read_camera_info
 from monother_ros.core.errors import CalibrationError, DatasetError, MessageError, ThermalError
 from monother_ros.core.pairing import PairMatcher
 from monother_ros.core.scale import fit_intrinsics
 from monother_ros.core.shutter import ShutterDetector, ShutterState
 from monother_ros.core.stats import Counters
 from monother_ros.evaluation.recording import header_stamp
-from monother_ros.learning.rig_config import RigConfig, as_array, is_file, read_camera_yaml
+from monother_ros.learning.rig_config import RigConfig, as_array, is_file
 from monother_ros.ros.bags import BagMessage, BagReader
 from monother_ros.ros.messages import intrinsics_from_camera_info, rgb_array, thermal_array
 from monother_ros.ros.static_tf import StaticTransforms
 
-QUEUE = 200
-"""Images that may wait for a partner; offline this costs nothing, and drivers may lag."""
+_PICTURE = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+_CLOUD = ('sensor_msgs/msg/PointCloud2',)
 
 
 @dataclass(frozen=True)
@@ -75,45 +76,103 @@ def index_bag(
     :param config: what to take.
     :param progress: called for every message.
     :raises BagError: a topic is missing or the bag is damaged.
-    :raises DatasetError: there is no way to know the calibration.
+    :raises DatasetError: there is no way to know the calibration, or there is no pair.
     :raises CalibrationError: a calibration cannot be used.
     """
     topics = _topics(reader, config)
     calibration = _cameras(reader, config, topics)
     index = BagIndex(*calibration, topics)
     counters = Counters()
-    matcher: PairMatcher[int, int] = PairMatcher(round(config.max_difference * 1e9), QUEUE)
     gate = _ThermalGate(index.thermal, counters, keep=config.keep_shutter)
-    found: list[tuple[int, int, int, int]] = []
+    admitted: list[tuple[int, int]] = []
     stamps: dict[str, list[int]] = {topic: [] for topic in topics.values()}
-    newest = 0
     for message in reader.messages(tuple(stamps)):
         stamp = _stamp(reader, message, config.clock)
         number = len(stamps[message.topic])
         stamps[message.topic].append(stamp)
-        pairs = []
         if message.topic == topics['thermal']:
             counters.add('thermal')
-            newest = max(newest, stamp)
             if gate.admits(reader, message, stamp):
-                pairs = matcher.add_a(stamp, number)
+                admitted.append((stamp, number))
         elif message.topic == topics['rgb']:
             counters.add('rgb')
-            newest = max(newest, stamp)
-            pairs = matcher.add_b(stamp, number)
-        found += [(p.stamp_a, p.a, p.stamp_b, p.b) for p in pairs]
         if progress is not None:
             progress()
-    # an RGB image far in the future ends the waiting of all thermal images
-    last = matcher.add_b(newest + 4 * matcher.slop_ns + 1_000_000_000, -1)
-    found += [(p.stamp_a, p.a, p.stamp_b, p.b) for p in last]
-    counts = {**counters.snapshot(), **matcher.counters.snapshot()}
-    counts['b_unmatched'] = counts.get('b_unmatched', 0) + matcher.waiting[1] - 1
+    for topic, times in stamps.items():
+        if len(times) > 1 and len(set(times)) == 1:
+            msg = (
+                f'all {len(times)} messages on {topic} of {reader.path} have the stamp '
+                f'{times[0]} ns; set clock: recorded'
+            )
+            raise DatasetError(msg)
+    colours = [(stamp, number) for number, stamp in enumerate(stamps[topics['rgb']])]
+    found, drops = pair_stamps(admitted, colours, round(config.max_difference * 1e9))
+    counts = {**counters.snapshot(), **drops}
+    if not found:
+        raise DatasetError(_no_pair(reader, config, topics, admitted, colours, counts))
     kept = found[:: config.stride]
-    counts['stride'] = len(found) - len(kept)
+    counts['left_out_by_stride'] = len(found) - len(kept)
+    if config.max_pairs is not None:
+        counts['left_out_by_max_pairs'] = max(len(kept) - config.max_pairs, 0)
+        kept = kept[: config.max_pairs]
     index.pairs = _with_labels(kept, stamps, topics, config, counts)
-    index.counts = {_reason(k): v for k, v in counts.items() if v}
+    index.counts = {k: v for k, v in counts.items() if v}
     return index
+
+
+def pair_stamps(
+    thermal: list[tuple[int, int]], rgb: list[tuple[int, int]], slop_ns: int
+) -> tuple[list[tuple[int, int, int, int]], dict[str, int]]:
+    """
+    Pair two recorded streams as :class:`monother_ros.core.pairing.PairMatcher` does.
+
+    A recording is complete: nothing has to be waited for, and stamps are taken in their order,
+    however late a driver sent its images.
+
+    :param thermal: stamp in nanoseconds and number of each image, in any order.
+    :param rgb: the same.
+    :param slop_ns: greatest difference of a pair, inclusive.
+    :returns: stamp and number of the thermal and of the RGB image of each pair, in the order of
+        time; and how many images of each stream found no partner, by reason.
+    """
+    events = sorted([(s, 0, n) for s, n in thermal] + [(s, 1, n) for s, n in rgb])
+    matcher: PairMatcher[int, int] = PairMatcher(slop_ns, len(events) + 2)
+    pairs = []
+    for stamp, stream, number in events:
+        add = matcher.add_b if stream else matcher.add_a
+        pairs += add(stamp, number)
+    # an RGB image far in the future ends the waiting of all thermal images
+    end = (events[-1][0] if events else 0) + 4 * slop_ns + 1
+    pairs += matcher.add_b(end, -1)
+    counts = matcher.counters.snapshot()
+    counts['b_unmatched'] = counts.get('b_unmatched', 0) + matcher.waiting[1] - 1
+    return [(p.stamp_a, p.a, p.stamp_b, p.b) for p in pairs], {
+        _reason(k): v for k, v in counts.items()
+    }
+
+
+def _no_pair(
+    reader: BagReader,
+    config: RigConfig,
+    topics: dict[str, str],
+    thermal: list[tuple[int, int]],
+    rgb: list[tuple[int, int]],
+    counts: dict[str, int],
+) -> str:
+    """Why there is no pair, and what to do."""
+    told = ', '.join(f'{v} {k}' for k, v in counts.items() if v) or 'no image'
+    start = f'{reader.path} gives no pair of {topics["thermal"]} and {topics["rgb"]} ({told}): '
+    if not thermal:
+        return start + 'no thermal image can be used; see cameras.md, or set keep_shutter'
+    times = np.sort([s for s, _ in rgb])
+    stamps = np.asarray([s for s, _ in thermal])
+    places = np.searchsorted(times, stamps)
+    gaps = [np.abs(stamps - times[np.clip(places + k, 0, len(times) - 1)]).min() for k in (-1, 0)]
+    return start + (
+        f'the nearest stamps are {min(gaps) / 1e9:.6g} s apart, max_difference is '
+        f'{config.max_difference:g} s; raise it, or set clock: recorded where the clocks of the '
+        'cameras differ'
+    )
 
 
 def _reason(key: str) -> str:
@@ -136,6 +195,15 @@ def _topics(reader: BagReader, config: RigConfig) -> dict[str, str]:
         if topic not in have and f'{topic}/compressed' in have:
             roles[role] = f'{topic}/compressed'
     reader.check_topics(sorted(set(roles.values())))
+    kinds = {t.name: t.type for t in reader.topics}
+    for role, topic in roles.items():
+        allowed = _CLOUD if topic == config.lidar else _PICTURE
+        if kinds[topic] not in allowed:
+            msg = (
+                f'{topic} of {reader.path} is {kinds[topic]}, but {role} needs '
+                f'{" or ".join(allowed)}; name another topic'
+            )
+            raise DatasetError(msg)
     return roles
 
 
@@ -145,6 +213,29 @@ def _first(reader: BagReader, topic: str) -> Any:
         return reader.decode(message)
     msg = f'topic {topic} of {reader.path} has no message'
     raise DatasetError(msg)
+
+
+def _first_image(
+    reader: BagReader, topic: str, role: str, height: int
+) -> tuple[str, tuple[int, int]]:
+    """Frame and size of the first image of a topic that can be read."""
+    problem = 'it has no message'
+    for message in reader.messages((topic,)):
+        image = reader.decode(message)
+        size, problem = _size(image, role, height)
+        if size is not None:
+            return str(image.header.frame_id), size
+    msg = f'topic {topic} of {reader.path} holds no {role} image: {problem}'
+    raise DatasetError(msg)
+
+
+def _size(image: Any, role: str, height: int) -> tuple[tuple[int, int] | None, str]:
+    """Height and width of an image, or None and why."""
+    try:
+        picture = thermal_array(image, height) if role == 'thermal' else rgb_array(image)
+    except MessageError as err:
+        return None, str(err)
+    return (picture.shape[0], picture.shape[1]), ''
 
 
 def _stamp(reader: BagReader, message: BagMessage, clock: str) -> int:
@@ -160,27 +251,30 @@ def _cameras(
     """Cameras at the size of their images, pose between them, and of the LiDAR."""
     cameras, frames = {}, {}
     for role, info in (('thermal', config.thermal_info), ('rgb', config.rgb_info)):
-        image = _first(reader, topics[role])
-        frames[role] = str(image.header.frame_id)
-        given = read_camera_yaml(info) if is_file(info) else _camera(reader, info)
-        picture = thermal_array(image, given.height) if role == 'thermal' else rgb_array(image)
+        given = read_camera_info(info) if is_file(info) else _camera(reader, info)
+        frame, (height, width) = _first_image(reader, topics[role], role, given.height)
+        frames[role] = getattr(config, f'{role}_frame') or frame
         try:
-            cameras[role] = fit_intrinsics(given, picture.shape[1], picture.shape[0])
+            cameras[role] = fit_intrinsics(given, width, height)
         except CalibrationError as err:
-            msg = f'{role} camera of {reader.path}: {err}'
+            msg = f'{role} camera of {reader.path}, {info}: {err}'
             raise CalibrationError(msg) from err
     tree = StaticTransforms()
+    known: set[str] = set()
     if any(t.name == config.tf for t in reader.topics):
         for _, message, _ in reader.read((config.tf,)):
             tree.add(message)
+            for item in message.transforms:
+                known |= {str(item.header.frame_id), str(item.child_frame_id)}
 
     def pose(target: str, source: str, setting: str) -> NDArray[np.float64]:
         """Pose from the static transforms."""
         found = tree.lookup(target, source)
         if found is None:
             msg = (
-                f'{config.tf} of {reader.path} does not connect {source!r} with {target!r}; give '
-                f'the 4x4 pose in the setting {setting}'
+                f'{config.tf} of {reader.path} does not connect {source!r} with {target!r}; it '
+                f'has {", ".join(sorted(known)) or "no frame"}. Give the pose in the setting '
+                f'{setting}, or the right names in thermal_frame, rgb_frame, lidar_frame'
             )
             raise DatasetError(msg)
         return found
@@ -192,7 +286,7 @@ def _cameras(
     lidar = None
     if config.lidar is not None and config.lidar in topics.values():
         if config.lidar_extrinsics is None:
-            cloud = str(_first(reader, config.lidar).header.frame_id)
+            cloud = config.lidar_frame or str(_first(reader, config.lidar).header.frame_id)
             lidar = pose(frames['thermal'], cloud, 'lidar_extrinsics')
         else:
             lidar = as_array(config.lidar_extrinsics)

@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from monother_ros.core.errors import DatasetError
+from monother_ros.core.errors import BagError, DatasetError
 from monother_ros.learning.datasets import Joined, PairDataset, PairSample, checked_index
-from monother_ros.learning.pair_cache import cached_pairs, read_meta, shard_folder
+from monother_ros.learning.pair_cache import cached_pairs, map_shards, read_meta
 from monother_ros.learning.pair_files import stretched
 from monother_ros.learning.rig_config import RigConfig, rig_config
+from monother_ros.ros.bags import storage_path
 
 SIMULATED = RigConfig(
     thermal_depth='/ground_truth/thermal/depth',
@@ -34,10 +35,9 @@ class RigBag:
 
     :param path: of the bag; see :func:`monother_ros.ros.bags.storage_path`.
     :param config: topics and calibration.
-    :param cache: folder of caches; None takes that of the user.
-    :raises BagError: the bag or a topic is missing or damaged.
-    :raises DatasetError: no calibration or no pair is there.
-    :raises CalibrationError: a calibration cannot be used.
+    :param cache: folder of caches; None takes one beside the bag, its name with .pairs.
+    :raises DatasetError: the bag or a topic is missing or damaged, a calibration is missing or
+        cannot be used, or there is no pair.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class RigBag:
     ) -> None:
         self.config = RigConfig() if config is None else config
         self.path = Path(path).expanduser()
-        self.folder = cached_pairs(self.path, self.config, cache)
+        with tqdm(desc=f'pairs of {self.path.name}', unit=' messages', disable=None) as bar:
+            self.folder = cached_pairs(self.path, self.config, cache, bar.update)
         meta = read_meta(self.folder)
         self.counts: dict[str, int] = meta['counts']
         """How many images there were, and what was left out for which reason."""
@@ -106,18 +107,7 @@ class RigBag:
     def _opened(self) -> list[dict[str, NDArray[Any]]]:
         """Arrays of all shards, mapped on first use."""
         if self._shards is None:
-            names = ('stamp', 'thermal', 'bounds', 'rgb', *self.labels)
-            try:
-                self._shards = [
-                    {
-                        name: np.load(shard_folder(self.folder, k) / f'{name}.npy', mmap_mode='r')
-                        for name in names
-                    }
-                    for k in range(len(self._ends))
-                ]
-            except (OSError, ValueError) as err:
-                msg = f'cache {self.folder} cannot be read: {err}; delete it'
-                raise DatasetError(msg) from err
+            self._shards = map_shards(self.folder, self.labels, len(self._ends))
         return self._shards
 
 
@@ -127,8 +117,8 @@ class SimulatedBag(RigBag):
 
     :param path: of the bag.
     :param config: changes to :data:`SIMULATED`, such as size or stride.
-    :param cache: folder of caches; None takes that of the user.
-    :raises BagError: the bag is no simulated drive, or is damaged.
+    :param cache: folder of caches; None takes one beside the bag.
+    :raises DatasetError: the bag is no simulated drive, or is damaged.
     """
 
     def __init__(
@@ -144,13 +134,12 @@ def open_simulated(settings: Mapping[str, Any]) -> PairDataset:
     """
     Simulated drives that a recipe names.
 
-    :param settings: ``path`` (a bag, a pattern with *, or a list of them), ``cache``, and fields
-        of :class:`RigConfig` that differ from :data:`SIMULATED`.
+    :param settings: ``path`` (a bag, a folder of bags, a pattern with *, or a list of these),
+        ``cache``, and fields of :class:`RigConfig` that differ from :data:`SIMULATED`.
     :raises DatasetError: a setting is not known, or no bag is there.
     """
     paths, cache, rest = _common(settings)
-    rig_config(rest)
-    config = replace(SIMULATED, **rest)
+    config = rig_config(rest, SIMULATED)
     return _joined([SimulatedBag(path, config, cache) for path in paths])
 
 
@@ -158,7 +147,8 @@ def open_rig(settings: Mapping[str, Any]) -> PairDataset:
     """
     Bags of a rig that a recipe names.
 
-    :param settings: as for :func:`open_simulated`, over the defaults of :class:`RigConfig`.
+    :param settings: as for :func:`open_simulated`, over the defaults of :class:`RigConfig`;
+        ``rig`` names a YAML file with such fields.
     :raises DatasetError: a setting is not known, or no bag is there.
     """
     paths, cache, rest = _common(settings)
@@ -187,5 +177,28 @@ def _common(settings: Mapping[str, Any]) -> tuple[list[Path], str | None, dict[s
         if not found:
             msg = f'no bag matches {text}'
             raise DatasetError(msg)
-        paths += [Path(name) for name in found]
+        for name in found:
+            paths += _bags(Path(name))
     return paths, cache, rest
+
+
+def _bags(path: Path) -> list[Path]:
+    """Bags that a path names: itself, or those in a folder that is none."""
+    try:
+        storage_path(path)
+    except BagError as err:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        found = [p for p in inside if _is_bag(p)]
+        if not found:
+            raise DatasetError(str(err)) from err
+        return found
+    return [path]
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether a path is a bag."""
+    try:
+        storage_path(path)
+    except BagError:
+        return False
+    return not path.name.startswith('.')

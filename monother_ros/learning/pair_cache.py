@@ -13,15 +13,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.core.errors import BagError, DatasetError, MessageError, ThermalError
+from monother_ros.core.errors import (
+    BagError,
+    CalibrationError,
+    DatasetError,
+    MessageError,
+    ThermalError,
+)
 from monother_ros.core.files import atomic_folder
 from monother_ros.core.scale import fit_intrinsics
 from monother_ros.core.thermal import percentile_bounds
@@ -29,7 +34,7 @@ from monother_ros.learning.bag_index import BagIndex, PairPlan, index_bag
 from monother_ros.learning.pair_files import HIGH, LOW
 from monother_ros.learning.rectify import Rectifier, project_points
 from monother_ros.learning.rig_config import RigConfig, identity
-from monother_ros.ros.bags import BagReader
+from monother_ros.ros.bags import BagReader, storage_path
 from monother_ros.ros.cloud import cloud_xyz
 from monother_ros.ros.messages import message_to_array, rgb_array, thermal_array
 
@@ -40,16 +45,16 @@ SHARD_BYTES = 128 << 20
 Arrays = dict[str, NDArray[Any]]
 
 
-def cache_root(given: str | Path | None = None) -> Path:
+def cache_root(bag: Path, given: str | Path | None = None) -> Path:
     """
-    Folder of all caches.
+    Folder of the caches of a bag.
 
-    :param given: as a user set it; None takes monother_ros/pairs in the user's cache folder.
+    :param bag: path of the bag.
+    :param given: as a user set it; None takes a folder beside the bag, its name with .pairs.
     """
     if given is not None:
         return Path(given).expanduser()
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'monother_ros' / 'pairs'
+    return bag.with_name(f'{bag.name}.pairs')
 
 
 @contextlib.contextmanager
@@ -57,7 +62,9 @@ def _alone(path: Path) -> Iterator[None]:
     """Let one process at a time fill a cache; the others wait and find it ready."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open('w') as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        # some network file systems know no locks: then several fill, and the first one wins
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -72,27 +79,33 @@ def cached_pairs(
 
     :param bag: path of the bag.
     :param config: what to take.
-    :param cache: folder of all caches; see :func:`cache_root`.
+    :param cache: folder of caches; see :func:`cache_root`.
     :param progress: called for every message that is read; each one is read twice.
-    :raises BagError: the bag cannot be read.
-    :raises DatasetError: no calibration is known, there is no pair, or the disk is full.
-    :raises CalibrationError: a calibration cannot be used.
+    :raises DatasetError: the bag cannot be read, no calibration is known, there is no pair, or
+        the disk is full.
     """
     source = Path(bag).expanduser()
-    if not source.exists():
-        msg = f'{source} does not exist; give a .bag or .mcap file or a rosbag2 folder'
-        raise BagError(msg)
-    key = identity(source, config)
-    target = cache_root(cache) / f'{source.stem}-{key}'
-    if _usable(target):
-        return target
     try:
+        storage_path(source)
+        # '..' and a trailing dot have no name
+        source = source.resolve() if source.name in ('', '..') else source
+        target = cache_root(source, cache) / f'{source.stem}-{identity(source, config)}'
+        if usable(target):
+            return target
         with _alone(target.with_name(f'.{target.name}.lock')):
-            if not _usable(target):
+            if not usable(target):
                 with BagReader(source) as reader, atomic_folder(target) as work:
                     _fill(reader, config, work, progress)
+    except (BagError, CalibrationError, MessageError) as err:
+        msg = str(err) if str(source) in str(err) else f'{source}: {err}'
+        raise DatasetError(msg) from err
     except OSError as err:
-        msg = f'pairs of {source} cannot be written to {target}: {err}; set another cache folder'
+        if usable(target):  # another process without locks was faster
+            return target
+        msg = (
+            f'pairs of {source} cannot be written to {target}: {err}; set cache: to a folder '
+            'that can'
+        )
         raise DatasetError(msg) from err
     return target
 
@@ -111,11 +124,40 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _usable(folder: Path) -> bool:
-    """Whether a cache of this format is there."""
-    if not (folder / 'pairs.json').is_file():
+def usable(folder: Path) -> bool:
+    """Whether a whole cache of this format is there; contents of pixels are not looked at."""
+    try:
+        meta = read_meta(folder)
+        if meta.get('format') != FORMAT:
+            return False
+        shards = map_shards(folder, meta['labels'], len(meta['shards']))
+    except (DatasetError, KeyError, TypeError):
         return False
-    return bool(read_meta(folder).get('format') == FORMAT)
+    return all(
+        len(array) == length
+        for shard, length in zip(shards, meta['shards'], strict=True)
+        for array in shard.values()
+    )
+
+
+def map_shards(folder: Path, labels: Sequence[str], count: int) -> list[Arrays]:
+    """
+    Arrays of all shards of a cache, mapped into memory.
+
+    :param folder: of the cache.
+    :param labels: roles of the labels that it holds.
+    :param count: number of shards.
+    :raises DatasetError: a file is missing or cut off.
+    """
+    names = ('stamp', 'thermal', 'bounds', 'rgb', *labels)
+    try:
+        return [
+            {name: np.load(shard_folder(folder, k) / f'{name}.npy', 'r') for name in names}
+            for k in range(count)
+        ]
+    except (OSError, ValueError) as err:
+        msg = f'cache {folder} cannot be read: {err}; open the data set again to rebuild it'
+        raise DatasetError(msg) from err
 
 
 def shard_folder(folder: Path, number: int) -> Path:
@@ -138,9 +180,8 @@ def _fill(
     if not counts['pairs']:
         told = ', '.join(f'{v} {k}' for k, v in counts.items() if v and k != 'pairs')
         msg = (
-            f'{reader.path} gives no pair of {config.thermal} and {config.rgb}: '
-            f'{told or "empty"}; check topics, clock and max_difference '
-            f'({config.max_difference} s)'
+            f'{reader.path}: of {len(index.pairs)} pairs of {config.thermal} and {config.rgb} '
+            f'none can be read ({told})'
         )
         raise DatasetError(msg)
     meta = {
@@ -176,9 +217,9 @@ class _Converter:
             }
         self.counts: dict[str, int] = {}
 
-    def empty(self, role: str) -> NDArray[np.float16]:
+    def empty(self, role: str) -> NDArray[np.float32]:
         """Label without a known pixel."""
-        return np.zeros(self._label_shape(role), np.float16)
+        return np.zeros(self._label_shape(role), np.float32)
 
     def _label_shape(self, role: str) -> tuple[int, int]:
         """Height and width of the labels of a role."""
@@ -212,7 +253,7 @@ class _Converter:
             msg = f'image is {image.shape[1]}x{image.shape[0]}, the first one had another size'
             raise MessageError(msg)
 
-    def _depth(self, role: str, message: Any) -> NDArray[np.float16]:
+    def _depth(self, role: str, message: Any) -> NDArray[np.float32]:
         """Label of a depth image; 16UC1 holds millimetres (REP 118)."""
         image = message_to_array(message)
         if image.ndim == 3 and image.shape[2] == 1:
@@ -227,9 +268,9 @@ class _Converter:
             same = image.shape == shape
             self._rectifiers[key] = Rectifier(camera, None if same else shape[::-1])
         metres = image * 0.001 if image.dtype == np.uint16 else image
-        return self._rectifiers[key].depth(metres).astype(np.float16)
+        return self._rectifiers[key].depth(metres).astype(np.float32)
 
-    def _projected(self, role: str, message: Any) -> NDArray[np.float16]:
+    def _projected(self, role: str, message: Any) -> NDArray[np.float32]:
         """Label of LiDAR points."""
         shape = self._label_shape(role)
         flat = Rectifier(self._cameras[role]).native
@@ -237,7 +278,7 @@ class _Converter:
             flat = flat.scaled(shape[1], shape[0])
         radius = self._config.hidden_radius
         points = cloud_xyz(message)
-        return project_points(points, self._poses[role], flat, radius=radius).astype(np.float16)
+        return project_points(points, self._poses[role], flat, radius=radius).astype(np.float32)
 
 
 def _collected(

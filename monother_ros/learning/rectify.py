@@ -52,8 +52,11 @@ class Rectifier:
         """
         result = image
         if self._exact is not None:
-            columns, rows, _ = self._exact
-            result = cv2.remap(image, columns, rows, cv2.INTER_LINEAR)
+            columns, rows, inside = self._exact
+            result = cv2.remap(
+                image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            result[~inside] = 0
         size = (self.camera.width, self.camera.height)
         if result.shape[1::-1] == size:
             return result

@@ -6,18 +6,47 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.core.camera import Intrinsics
-from monother_ros.core.errors import CalibrationError, DatasetError
+from monother_ros.core.errors import DatasetError, SettingsError
+from monother_ros.learning.recipe import build, read_mapping
 
 Matrix = tuple[tuple[float, ...], ...]
-CLOCKS = ('header', 'recorded')
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A rigid transform as people measure it."""
+
+    translation: tuple[float, float, float]
+    """metres"""
+    rotation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+    """quaternion x, y, z, w of any length"""
+
+    def rows(self) -> Matrix:
+        """
+        Rows of the 4x4 matrix.
+
+        :raises DatasetError: the quaternion is zero.
+        """
+        x, y, z, w = self.rotation
+        norm = x * x + y * y + z * z + w * w
+        if not norm > 1e-12:
+            msg = f'quaternion {self.rotation} is no rotation; it is x, y, z, w'
+            raise DatasetError(msg)
+        s = 2.0 / norm
+        a, b, c = self.translation
+        return (
+            (1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w), a),
+            (s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w), b),
+            (s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y), c),
+            (0.0, 0.0, 0.0, 1.0),
+        )
 
 
 @dataclass(frozen=True)
@@ -38,18 +67,25 @@ class RigConfig:
     """CameraInfo topic, or a file .yaml as camera_calibration writes it"""
     rgb_info: str = '/rgb/camera_info'
     """the same for RGB"""
-    extrinsics: Matrix | None = None
-    """4x4 pose, X_rgb = T X_thermal, metres, optical frames; None: from the static transforms"""
+    extrinsics: Matrix | Pose | None = None
+    """X_rgb = T X_thermal, metres, optical frames: 4x4, or translation and rotation; null: from
+    the static transforms"""
     tf: str = '/tf_static'
-    """topic of static transforms"""
+    """topic of static transforms; /tf for bags of ROS 1 that have them there"""
+    thermal_frame: str | None = None
+    """optical frame of the thermal camera; null: that of its images"""
+    rgb_frame: str | None = None
+    """the same for RGB"""
+    lidar_frame: str | None = None
+    """frame of the LiDAR; null: that of its clouds"""
     thermal_depth: str | None = None
     """depth image topic (32FC1 metres, 16UC1 millimetres) registered to the thermal image"""
     rgb_depth: str | None = None
     """the same for the RGB image"""
     lidar: str | None = None
     """PointCloud2 topic that is projected into each camera that has no depth topic"""
-    lidar_extrinsics: Matrix | None = None
-    """4x4 pose, X_thermal = T X_lidar, metres; None: from the static transforms"""
+    lidar_extrinsics: Matrix | Pose | None = None
+    """X_thermal = T X_lidar, metres, as extrinsics; null: from the static transforms"""
     hidden_radius: int = 2
     """pixels around a LiDAR point in which a nearer point covers it; 0 keeps all"""
     max_difference: float = 0.02
@@ -58,50 +94,50 @@ class RigConfig:
     """greatest difference of the stamps of image and label, seconds"""
     stride: int = 1
     """take every n-th pair"""
+    max_pairs: int | None = None
+    """take so many pairs at most, the first ones; null: all"""
     size: tuple[int, int] | None = None
-    """height and width of images and labels; None: images as the thermal one, labels as found"""
-    clock: str = 'header'
-    """'header' pairs by header stamps, 'recorded' by the times of recording"""
+    """height and width of images and labels; null: images as the thermal one, labels as found"""
+    clock: Literal['header', 'recorded'] = 'header'
+    """pair by header stamps, or by the times of recording"""
     keep_shutter: bool = False
     """keep frozen, flat and jumping thermal frames"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if self.clock not in CLOCKS:
-            msg = f'clock {self.clock!r} must be one of {", ".join(CLOCKS)}'
+        if self.stride < 1 or (self.max_pairs is not None and self.max_pairs < 1):
+            msg = f'stride {self.stride} and max_pairs {self.max_pairs} must be at least 1'
             raise DatasetError(msg)
-        if self.stride < 1 or min(self.max_difference, self.max_label_difference) < 0:
-            msg = 'stride must be at least 1, and differences of stamps not negative'
+        if min(self.max_difference, self.max_label_difference) < 0 or self.hidden_radius < 0:
+            msg = 'max_difference, max_label_difference and hidden_radius must not be negative'
             raise DatasetError(msg)
-        if self.hidden_radius < 0:
-            msg = f'hidden_radius {self.hidden_radius} must not be negative'
+        if self.thermal == self.rgb:
+            msg = f'thermal and rgb are both {self.thermal}; they must be two topics'
+            raise DatasetError(msg)
+        if self.size is not None and min(self.size) < 1:
+            msg = f'size {self.size} must be a height and a width in pixels'
             raise DatasetError(msg)
         for name in ('extrinsics', 'lidar_extrinsics'):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, pose_matrix(value, name))
-        if self.size is not None:
-            height, width = (int(n) for n in self.size)
-            if min(height, width) < 1:
-                msg = f'size {self.size} must be a height and a width in pixels'
-                raise DatasetError(msg)
-            object.__setattr__(self, 'size', (height, width))
 
     def as_dict(self) -> dict[str, Any]:
         """All settings as plain values."""
         return asdict(self)
 
 
-def pose_matrix(value: Sequence[Any], name: str) -> Matrix:
+def pose_matrix(value: Pose | Sequence[Any], name: str) -> Matrix:
     """
     Check a rigid transform that a person gave.
 
-    :param value: 16 numbers, in rows or not.
+    :param value: 16 numbers, in rows or not, or a pose.
     :param name: of the setting.
     :raises DatasetError: it is no rotation with a translation.
     """
     try:
-        matrix = np.asarray(value, np.float64).reshape(4, 4)
+        rows = value.rows() if isinstance(value, Pose) else value
+        matrix = np.asarray(rows, np.float64).reshape(4, 4)
     except (TypeError, ValueError) as err:
         msg = f'{name} must hold 4x4 numbers, but is {value!r}'
         raise DatasetError(msg) from err
@@ -113,22 +149,37 @@ def pose_matrix(value: Sequence[Any], name: str) -> Matrix:
     return tuple(tuple(float(v) for v in row) for row in matrix)
 
 
-def rig_config(settings: Mapping[str, Any]) -> RigConfig:
+def rig_config(settings: Mapping[str, Any], base: RigConfig | None = None) -> RigConfig:
     """
     Configuration from a recipe.
 
-    :param settings: fields of :class:`RigConfig`.
+    :param settings: fields of :class:`RigConfig`, and ``rig``: a YAML file with more of them.
+        Calibration files named in that file lie beside it where their path is relative.
+    :param base: what holds where nothing is set.
     :raises DatasetError: a name is not known or a value is not allowed.
     """
-    known = [field.name for field in fields(RigConfig)]
-    if unknown := sorted(set(settings) - set(known)):
-        msg = f'setting {", ".join(unknown)} of a bag is not known; there are {", ".join(known)}'
-        raise DatasetError(msg)
+    given = {} if base is None else base.as_dict()
+    rest = dict(settings)
+    file = rest.pop('rig', None)
     try:
-        return RigConfig(**settings)
-    except (TypeError, ValueError) as err:
-        msg = f'settings of a bag: {err}'
+        if isinstance(file, Mapping):
+            given.update(file)
+        elif file is not None:
+            given.update(_rig_file(Path(str(file)).expanduser()))
+        return build(RigConfig, {**given, **rest})
+    except SettingsError as err:
+        msg = f'bag of a rig: {err}'
         raise DatasetError(msg) from err
+
+
+def _rig_file(path: Path) -> dict[str, Any]:
+    """Settings of a YAML file, with the paths of calibration files made whole."""
+    content = dict(read_mapping(path))
+    for name in ('thermal_info', 'rgb_info'):
+        info = content.get(name)
+        if isinstance(info, str) and is_file(info):
+            content[name] = str(path.parent / Path(info).expanduser())
+    return content
 
 
 def is_file(info: str) -> bool:
@@ -136,54 +187,28 @@ def is_file(info: str) -> bool:
     return info.endswith(('.yaml', '.yml'))
 
 
-def read_camera_yaml(path: str | Path) -> Intrinsics:
-    """
-    Intrinsics from a calibration file as camera_calibration and camera_info_manager write it.
-
-    :raises CalibrationError: the file cannot be read, or says nothing that is a camera.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-        distortion = content.get('distortion_coefficients') or {}
-        k = [float(v) for v in content['camera_matrix']['data']]
-        d = tuple(float(v) for v in distortion.get('data', ()))
-        width, height = int(content['image_width']), int(content['image_height'])
-        model = str(content.get('distortion_model', '')).strip()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        msg = f'calibration {path} cannot be read: {err}'
-        raise CalibrationError(msg) from err
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
-        msg = (
-            f'calibration {path} is not laid out as camera_calibration writes it '
-            f'(image_width, image_height, camera_matrix: data …): {err!r}'
-        )
-        raise CalibrationError(msg) from err
-    if len(k) != 9:
-        msg = f'camera_matrix in {path} has {len(k)} numbers instead of 9'
-        raise CalibrationError(msg)
-    return Intrinsics(width, height, k[0], k[4], k[2], k[5], model, d if any(d) else ())
-
-
 def identity(path: Path, config: RigConfig) -> str:
     """
     Digest of everything that decides which pairs a bag gives.
 
-    :param path: of the bag; its files count by name, size and time of change.
+    :param path: of the bag; its files count by name, size and time of change, so that a bag may
+        be moved together with its cache.
     :param config: settings; calibration files count by their content.
     :returns: 32 hexadecimal digits.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    parts: list[Any] = [str(path.resolve())]
-    parts += [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-    parts += sorted(config.as_dict().items())
-    for info in (config.thermal_info, config.rgb_info):
+    parts: list[Any] = [
+        (f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()
+    ]
+    settings = config.as_dict()
+    for name in ('thermal_info', 'rgb_info'):
+        info = settings[name]
         if is_file(info) and Path(info).is_file():
-            parts.append(hashlib.sha256(Path(info).read_bytes()).hexdigest())
+            settings[name] = hashlib.sha256(Path(info).read_bytes()).hexdigest()
+    parts += sorted(settings.items())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def as_array(matrix: Matrix) -> NDArray[np.float64]:
-    """(4, 4) float64."""
-    return np.asarray(matrix, np.float64)
+def as_array(pose: Matrix | Pose) -> NDArray[np.float64]:
+    """Matrix of a pose, (4, 4) float64."""
+    return np.asarray(pose.rows() if isinstance(pose, Pose) else pose, np.float64)
