@@ -41,7 +41,8 @@ def _settings(data: str) -> Any:
         msg = f'{data} cannot be read: {err}'
         raise DatasetError(msg) from err
     if isinstance(content, dict) and 'data' in content:
-        content = content['data'].get('training')  # a recipe
+        part = content['data']  # a recipe
+        content = part.get('training') if isinstance(part, dict) else None
     if not isinstance(content, (dict, list)):
         msg = f'{data} holds no settings of a data set: a mapping with kind, or a list of them'
         raise DatasetError(msg)
