@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -419,3 +420,34 @@ def test_drives_are_rendered_once_and_not_mixed(tmp_path):
         replace(small, training=0)
     assert spread(10, 3) == [0, 4, 9]
     assert spread(3, 0) == spread(3, 5) == [0, 1, 2]
+
+
+def test_sim_recipe_renders_what_it_trains_on(tmp_path, capsys, monkeypatch):
+    pytest.importorskip('embreex', reason='the simulator is not installed')
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    shape = yaml.safe_dump(SHAPE, default_flow_style=True, width=1000).strip()
+    drives = {
+        'folder': tmp_path / 'drives', 'training': 1, 'validation': 1, 'frames': 4, 'width': 64,
+        'height': 48, 'rgb_width': 80, 'rgb_height': 60, 'workers': 1,
+    }  # fmt: skip
+    words = ['train', 'sim', '--out', str(tmp_path / 'run'), '--set', 'training.size=[48, 64]']
+    words += [f'data.drives.{key}={value}' for key, value in drives.items()]
+    words += [f'training.network={shape}', 'training.epochs=2', 'training.batch=2']
+    words += ['data.validation_samples=2', 'run.threads=1', 'run.log_every=1', 'run.device=cpu']
+    assert main(words) == 0
+    about = json.loads((tmp_path / 'run' / LATEST / 'state.json').read_text())
+    assert about['step'] == 4
+    assert about['watched']['step'] == [2, 4]
+    assert all(np.isfinite(about['training']['total']))
+    assert about['watched']['abs_rel'][0] > 0
+    # the same drives, given as bags
+    bags = [str(p) for p in (tmp_path / 'drives' / 'training').iterdir()]
+    words = [w.replace(str(tmp_path / 'drives'), 'elsewhere') for w in words]
+    words[3] = str(tmp_path / 'given')
+    words += ['--data', *bags, '--until', '1']
+    assert main(words) == 0
+    assert not Path('elsewhere').exists()
+    other = json.loads((tmp_path / 'given' / LATEST / 'state.json').read_text())
+    assert other['training']['total'][0] == about['training']['total'][0]
+    assert 'now at step 0' in ''.join(capsys.readouterr())
