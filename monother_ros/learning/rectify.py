@@ -117,7 +117,7 @@ def project_points(
     pose: NDArray[np.floating],
     camera: Intrinsics,
     *,
-    radius: int = 2,
+    radius: int = 4,
     ratio: float = 1.3,
 ) -> NDArray[np.float32]:
     """

@@ -86,7 +86,7 @@ class RigConfig:
     """PointCloud2 topic that is projected into each camera that has no depth topic"""
     lidar_extrinsics: Matrix | Pose | None = None
     """X_thermal = T X_lidar, metres, as extrinsics; null: from the static transforms"""
-    hidden_radius: int = 2
+    hidden_radius: int = 4
     """pixels around a LiDAR point in which a nearer point covers it; 0 keeps all"""
     max_difference: float = 0.02
     """greatest difference of the stamps of a pair, seconds"""
