@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from itertools import accumulate
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_type_hints, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,18 +139,21 @@ def open_dataset(spec: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> PairD
         settings = dict(spec)
         kind = settings.pop('kind', None)
         openers = _openers()
-        if kind not in openers:
+        if not isinstance(kind, str) or kind not in openers:
             msg = f'data set kind {kind!r} is not known; use one of {", ".join(openers)}'
             raise DatasetError(msg)
         return openers[kind](settings)
+    if isinstance(spec, str) or not isinstance(spec, Sequence):
+        msg = f'{spec!r} is no data set; give a mapping with kind and settings, or a list of such'
+        raise DatasetError(msg)
     return Joined([open_dataset(part) for part in spec])
 
 
-def _checked(reader: Callable[..., object], settings: dict[str, Any]) -> dict[str, Any]:
+def _checked(reader: type[PairDataset], settings: dict[str, Any]) -> dict[str, Any]:
     """
     Settings that a reader takes, all that it needs among them.
 
-    :raises DatasetError: a name is not known, or one is missing.
+    :raises DatasetError: a name is not known, one is missing, or a value is of another type.
     """
     known = signature(reader).parameters
     name = reader.__name__
@@ -161,6 +164,12 @@ def _checked(reader: Callable[..., object], settings: dict[str, Any]) -> dict[st
     if missing := [key for key in needed if key not in settings]:
         msg = f'{name} needs the setting {", ".join(missing)}'
         raise DatasetError(msg)
+    types = get_type_hints(reader.__init__)  # type: ignore[misc]
+    for key, value in settings.items():
+        if not isinstance(value, types[key]):
+            wanted = getattr(types[key], '__name__', types[key])
+            msg = f'setting {key} of {name} is {value!r}; it must be of type {wanted}'
+            raise DatasetError(msg)
     return settings
 
 

@@ -15,13 +15,13 @@ from monother_ros.learning.datasets import PairSample, checked_index
 from monother_ros.learning.numpy_pickle import load_dict
 from monother_ros.learning.pair_files import (
     existing_folder,
-    file_names,
     keep_complete,
     listed,
     read_image,
     rgb_planes,
     scaled_matrix,
     stretched_by_percentiles,
+    thermal_files,
 )
 
 _TIMES = {
@@ -109,7 +109,7 @@ class MS2:
         published sequences are taken where a list is not there).
     :param split: train, val, test_day, test_night, test_rainy, or any other that has a list.
     :param labels: 'auto' (refined for train, filtered for all others), 'refined', 'filtered', or
-        'none' for pairs without labels.
+        'none' for pairs without labels; true and false are 'auto' and 'none'.
     :param reference: scale the RGB principal point as published (Q8), not for half-pixel centres.
     :param skip_missing: leave samples without all of their files out instead of raising.
     :raises DatasetError: nothing is there, files are missing, or a calibration cannot be read.
@@ -119,7 +119,7 @@ class MS2:
         self,
         root: str | Path,
         split: str,
-        labels: str = 'auto',
+        labels: str | bool = 'auto',
         *,
         reference: bool = False,
         skip_missing: bool = False,
@@ -127,7 +127,8 @@ class MS2:
         self.root = existing_folder(Path(root).expanduser(), 'MS2 root')
         self.split = split
         self.reference = reference
-        kind = ('refined' if split == 'train' else 'filtered') if labels == 'auto' else labels
+        asked = ('auto' if labels else 'none') if isinstance(labels, bool) else labels
+        kind = ('refined' if split == 'train' else 'filtered') if asked == 'auto' else asked
         if kind not in (*LABELS, 'none'):
             msg = f'labels {labels!r} is not known; use auto, {", ".join(LABELS)} or none'
             raise DatasetError(msg)
@@ -135,11 +136,9 @@ class MS2:
         samples = []
         sequences = listed(self.root, f'{split}_list.txt', SPLITS, split)
         for sequence in sequences:
-            folder = existing_folder(
-                self.root / 'sync_data' / sequence / 'thr' / 'img_left',
-                f'MS2 {split}: thermal images of {sequence}',
-            )
-            samples += [(sequence, file) for file in sorted(file_names(folder, '.png'))]
+            folder = self.root / 'sync_data' / sequence / 'thr' / 'img_left'
+            files = thermal_files(folder, f'MS2 {split}: thermal images of {sequence}')
+            samples += [(sequence, file) for file in files]
         what = f'MS2 {split} at {self.root}'
         described = [(f'{s}/{Path(f).stem}', tuple(self._files(s, f).items())) for s, f in samples]
         complete, missing = keep_complete(described, skip=skip_missing, what=what)
@@ -184,7 +183,7 @@ class MS2:
         colour = read_image(files['RGB image'], np.uint8, 3)
         size: Any = raw.shape
         depths = [
-            read_image(files[f'{kind} label'], np.uint16, 1)[None] / np.float32(LABEL_SCALE)
+            read_image(files[f'{kind} label'], np.uint16, 1)[None].astype(np.float32) / LABEL_SCALE
             if self.labels is not None
             else None
             for kind in ('thermal', 'RGB')

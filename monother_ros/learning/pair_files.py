@@ -31,7 +31,7 @@ def read_names(path: Path) -> list[str]:
     :raises DatasetError: the file cannot be read or names nothing.
     """
     try:
-        names = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
+        names = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
     except (OSError, UnicodeDecodeError) as err:
         msg = f'list {path} cannot be read: {err}'
         raise DatasetError(msg) from err
@@ -75,10 +75,26 @@ def existing_folder(path: Path, what: str) -> Path:
 
 
 def file_names(folder: Path, ending: str) -> set[str]:
-    """Names of the files of a folder that have an ending; empty where there is no folder."""
+    """Names of the files of a folder that have an ending, hidden ones (._x.png) aside."""
     if not folder.is_dir():
         return set()
-    return {f.name for f in folder.iterdir() if f.suffix == ending}
+    names = (file.name for file in folder.iterdir())
+    return {name for name in names if name.endswith(ending) and not name.startswith('.')}
+
+
+def thermal_files(folder: Path, what: str) -> list[str]:
+    """
+    Names of the thermal images of a folder, sorted.
+
+    :param folder: of the images.
+    :param what: they are, for the error.
+    :raises DatasetError: there is no such folder, or no image in it.
+    """
+    names = sorted(file_names(existing_folder(folder, what), '.png'))
+    if not names:
+        msg = f'{what} {folder} holds no .png; complete the data set or take it off the list'
+        raise DatasetError(msg)
+    return names
 
 
 def keep_complete(

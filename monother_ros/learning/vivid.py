@@ -14,13 +14,13 @@ from monother_ros.core.errors import DatasetError
 from monother_ros.learning.datasets import PairSample, checked_index
 from monother_ros.learning.pair_files import (
     existing_folder,
-    file_names,
     keep_complete,
     listed,
     read_image,
     rgb_planes,
     scaled_matrix,
     stretched_by_percentiles,
+    thermal_files,
 )
 
 SPLITS = {
@@ -142,10 +142,9 @@ class Vivid:
         self.reference = reference
         samples = []
         for drive in listed(self.root, f'{split}_outdoor.txt', SPLITS, split):
-            folder = existing_folder(
-                self.root / drive / 'Thermal', f'ViViD {split}: thermal images of {drive}'
-            )
-            samples += [(drive, Path(f).stem) for f in sorted(file_names(folder, '.png'))]
+            what = f'ViViD {split}: thermal images of {drive}'
+            files = thermal_files(self.root / drive / 'Thermal', what)
+            samples += [(drive, Path(file).stem) for file in files]
         what = f'ViViD {split} at {self.root}'
         described = [(f'{d}/{name}', tuple(self._files(d, name).items())) for d, name in samples]
         complete, missing = keep_complete(described, skip=skip_missing, what=what)

@@ -61,6 +61,11 @@ def test_labels_are_used_between_near_and_far():
         ({'root': 'x'}, 'kind None'),
         ({'kind': 'ms2', 'split': 'val'}, 'MS2 needs the setting root'),
         ({'kind': 'ms2', 'root': 'x', 'split': 'val', 'lables': 1}, 'setting lables of MS2'),
+        ({'kind': 'ms2', 'root': None, 'split': 'val'}, 'setting root of MS2 is None'),
+        ({'kind': 'vivid', 'root': 'x', 'split': 'val', 'trim': 'no'}, 'trim of Vivid is .no.'),
+        ({'kind': ['ms2']}, 'is not known; use one of'),
+        ('ms2', 'is no data set; give a mapping'),
+        (None, 'None is no data set'),
         ({'kind': 'vivid', 'root': 'nowhere', 'split': 'val'}, 'ViViD root nowhere is not'),
     ],
 )

@@ -121,6 +121,35 @@ def test_principal_point_follows_half_pixel_centres_by_default(tmp_path):
     np.testing.assert_array_equal(data[0].rgb_intrinsics, data[0].rgb_intrinsics)
 
 
+def test_same_index_same_bytes(tmp_path):
+    root = write_tree(tmp_path, small_arrays())
+    data = MS2(root, 'val')
+    first, again = data[1], pickle.loads(pickle.dumps(data))[1]
+    first.rgb_intrinsics[:] = 0  # what a caller does to a sample stays with the sample
+    first.thermal_intrinsics[:] = 0
+    for field in ('thermal_intrinsics', 'rgb_intrinsics', 'extrinsics', 'thermal', 'rgb_depth'):
+        np.testing.assert_array_equal(getattr(data[1], field), getattr(again, field), field)
+    assert again.rgb_intrinsics[2, 2] == 1
+
+
+def test_labels_may_be_chosen(tmp_path):
+    thermal, rgb, *filtered = small_arrays()
+    refined = [label // 2 for label in filtered]
+    write_tree(tmp_path, (thermal, rgb, *filtered), 'train', labels='depth_filtered')
+    write_tree(tmp_path, (thermal, rgb, *refined), 'val', labels='depth_filtered_myrefine')
+    for split in ('train', 'val'):
+        for labels, wanted in (
+            ('auto', refined if split == 'train' else filtered),
+            (True, refined if split == 'train' else filtered),
+            ('refined', refined),
+            ('filtered', filtered),
+        ):
+            sample = MS2(tmp_path, split, labels)[0]
+            np.testing.assert_array_equal(sample.thermal_depth[0], wanted[0] / np.float32(256))
+            np.testing.assert_array_equal(sample.rgb_depth[0], wanted[1] / np.float32(256))
+        assert MS2(tmp_path, split, labels=False)[0].rgb_depth is None
+
+
 def test_pose_of_calibration(tmp_path):
     write_calibration(tmp_path)
     # both cameras look the same way; rgb = nir + (-0.2, 0.03, 0), thermal = nir + (0.1, 0, 0)

@@ -158,6 +158,32 @@ def test_ms2_turns_the_hue_by_a_tenth_at_most():
     assert hues.min() < -25 and hues.max() > 25
 
 
+def test_ms2_brightness_stays_in_its_limits():
+    grey = np.full((3, 4, 4), 0.5, np.float32)
+    sample = replace(plane_pair(), rgb=grey, thermal=grey[:1])
+    values = []
+    for seed in range(300):
+        changed = augment_ms2(sample, np.random.default_rng(seed))
+        # contrast, saturation and hue do not act on an even grey
+        assert np.ptp(changed.rgb) < 1e-6
+        values.append((changed.thermal[0, 0, 0], changed.rgb[0, 0, 0]))
+    low, high = 0.5**1.1 * 0.8, 0.5**0.9 * 1.2
+    assert np.min(values) >= low - 1e-6 and np.max(values) <= high + 1e-6
+    assert np.min(values) < 0.405 and np.max(values) > 0.6
+    assert abs(np.corrcoef(np.transpose(values))[0, 1]) < 0.2  # drawn independently
+
+
+def test_skewed_cameras_are_mirrored():
+    sample = plane_pair()
+    skewed = sample.thermal_intrinsics.copy()
+    skewed[0, 1] = 3.0
+    camera = mirrored(replace(sample, thermal_intrinsics=skewed)).thermal_intrinsics
+    point = np.array([0.4, -0.3, 1.0])
+    u = (skewed @ point)[:2]
+    found = (camera @ (point * [-1, 1, 1]))[:2]
+    np.testing.assert_allclose(found, [WIDTH - 1 - u[0], u[1]], rtol=1e-5)
+
+
 def test_same_seed_same_sample_and_arguments_stay():
     sample = plane_pair()
     before = sample.rgb.copy()

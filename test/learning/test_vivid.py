@@ -104,6 +104,16 @@ def test_rgb_of_another_size_is_scaled_once(tmp_path):
     np.testing.assert_allclose(reference[0].rgb_intrinsics[0], [30, 0, 15.5])
 
 
+def test_drive_without_images_is_named(tmp_path):
+    root = write_tree(tmp_path, small_arrays())
+    (root / 'test_outdoor.txt').write_bytes(f'{DRIVE}\r\nempty'.encode())
+    with pytest.raises(DatasetError, match=r'thermal images of empty .* is not a folder'):
+        Vivid(root, 'test')
+    (root / 'empty' / 'Thermal').mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r'thermal images of empty .* holds no \.png'):
+        Vivid(root, 'test')
+
+
 def test_missing_and_damaged_files(tmp_path):
     root = write_tree(tmp_path, small_arrays())
     (root / DRIVE / 'Depth_RGB' / '000002.npy').unlink()
