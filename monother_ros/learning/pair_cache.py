@@ -181,8 +181,14 @@ def _fill(
         told = ', '.join(f'{v} {k}' for k, v in counts.items() if v and k != 'pairs')
         msg = (
             f'{reader.path}: of {len(index.pairs)} pairs of {config.thermal} and {config.rgb} '
-            f'none can be read ({told})'
+            f'none can be read ({told}): {"; ".join(converter.problems.values())}'
         )
+        raise DatasetError(msg)
+    for role in sorted(set(index.topics) - converter.readable):
+        why = converter.problems.get(role) or (
+            f'none is within max_label_difference ({config.max_label_difference:g} s) of an image'
+        )
+        msg = f'{reader.path}: {index.topics[role]} gives no {role}: {why}'
         raise DatasetError(msg)
     meta = {
         'format': FORMAT,
@@ -216,6 +222,10 @@ class _Converter:
                 'rgb_depth': index.extrinsics @ index.lidar,
             }
         self.counts: dict[str, int] = {}
+        self.readable: set[str] = set()
+        """Roles of which at least one message could be read."""
+        self.problems: dict[str, str] = {}
+        """Why the first unreadable message of a role was so."""
 
     def empty(self, role: str) -> NDArray[np.float32]:
         """Label without a known pixel."""
@@ -329,10 +339,12 @@ def _collected(
                 continue
             try:
                 ready[key] = converter.convert(role, reader.decode(message))
-            except (MessageError, ThermalError):
+                converter.readable.add(role)
+            except (MessageError, ThermalError, CalibrationError) as err:
                 ready[key] = None
                 name = f'{role}_unreadable'
                 converter.counts[name] = converter.counts.get(name, 0) + 1
+                converter.problems.setdefault(role, str(err))
         while position < len(index.pairs):
             plan = index.pairs[position]
             waits = [(r, getattr(plan, r)) for r in roles if getattr(plan, r) >= 0]

@@ -97,7 +97,7 @@ def transforms(*links):
 
 LINKS = (
     ('rgb_optical', 'thermal_optical', TURN, SHIFT),
-    ('thermal_optical', 'lidar', (0.5, -0.5, 0.5, -0.5), (0.0, -0.4, 0.0)),
+    ('thermal_optical', 'lidar', messages.quaternion(LIDAR[:3, :3]), (0.0, -0.4, 0.0)),
 )
 
 
