@@ -85,6 +85,18 @@ def test_border_of_full_and_of_small_labels():
     assert not without_border(np.zeros((60, 70), np.float32)).any()
 
 
+def test_border_of_each_side():
+    depth = np.zeros((300, 310), np.float32)
+    depth[45:-55, 50:-60] = 2.0
+    # the published rule cuts one line more below and at the right
+    assert label_window(depth) == (45, 300 - 56, 50, 310 - 61)
+    part = np.ones((200, 200), np.float32)
+    part[:, :80] = 0  # 40 % of every row are not more than 40 %
+    assert label_window(part) == (40, 160, 80, 160)
+    part[:, 80] = 0
+    assert label_window(part)[:2] == (101, 200 - 101)
+
+
 def test_border_can_be_kept(tmp_path):
     root = write_tree(tmp_path, small_arrays())
     trimmed, whole = Vivid(root, 'test')[0], Vivid(root, 'test', trim=False)[0]
