@@ -65,6 +65,7 @@ def write_state(
                 plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
                 texts = None if tensors is optimiser else dict(metadata or {})
                 safetensors.torch.save_file(plain, work / name, texts)
+                (work / name).chmod(0o644)
         text = json.dumps({'format': FORMAT, 'version': __version__, **about}, indent=1)
         (work / STATE).write_text(text + '\n', encoding='utf-8')
     return target
