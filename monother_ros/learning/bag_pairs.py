@@ -172,13 +172,15 @@ def _common(settings: Mapping[str, Any]) -> tuple[list[Path], str | None, dict[s
     paths: list[Path] = []
     for item in [given] if isinstance(given, (str, Path)) else given:
         text = str(Path(item).expanduser())
-        # the pattern may be absolute, which Path.glob does not take
-        found = sorted(glob.glob(text)) if glob.has_magic(text) else [text]  # noqa: PTH207
+        if not glob.has_magic(text):
+            paths += _bags(Path(text))
+            continue
+        # the pattern may be absolute, which Path.glob does not take; caches match it, too
+        found = [Path(name) for name in sorted(glob.glob(text)) if _is_bag(Path(name))]  # noqa: PTH207
         if not found:
             msg = f'no bag matches {text}'
             raise DatasetError(msg)
-        for name in found:
-            paths += _bags(Path(name))
+        paths += found
     return paths, cache, rest
 
 

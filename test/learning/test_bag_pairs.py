@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ from monother_ros.core.errors import DatasetError
 from monother_ros.learning.bag_index import pair_stamps
 from monother_ros.learning.datasets import Joined, describe, open_dataset
 from monother_ros.learning.pair_files import scaled_matrix
-from monother_ros.learning.rig_config import rig_config
+from monother_ros.learning.rig_config import RigConfig, rig_config
 from monother_ros.sim import messages
 
 
@@ -256,14 +258,39 @@ def test_settings_in_a_file(rig, tmp_path):
 def test_folders_patterns_and_lists_are_joined(tmp_path):
     for name in 'ab':
         write_rig_bag(tmp_path / name, range(0, 300, 100), range(0, 300, 100), cloud=False)
+    (tmp_path / 'notes.txt').write_text('no bag')
     for path in (tmp_path, tmp_path / '*', [tmp_path / 'a', tmp_path / 'b']):
-        spec = [str(p) for p in path] if isinstance(path, list) else str(path)
-        if isinstance(path, type(tmp_path)) and path.name == '*':
-            spec = str(tmp_path / '[ab]')
-        pairs = open_dataset({'kind': 'bag', 'path': spec, **TOPICS})
+        given = [str(p) for p in path] if isinstance(path, list) else str(path)
+        pairs = open_dataset({'kind': 'bag', 'path': given, **TOPICS})
         assert isinstance(pairs, Joined) and len(pairs) == 6
         assert pairs[3].name.startswith('b/') and pairs[0].thermal_depth is None
         assert describe(pairs).count('3 pairs') == 2
+    with pytest.raises(DatasetError, match='no bag matches'):
+        opened(tmp_path / 'c*')
+
+
+def test_bags_of_ros_1(rig, tmp_path):
+    from rosbags.convert.converter import convert
+    from rosbags.typesys import Stores, get_typestore
+
+    stores = (get_typestore(Stores.ROS2_HUMBLE), get_typestore(Stores.ROS1_NOETIC))
+    target = tmp_path / 'wall.bag'
+    convert([rig], target, 'sqlite3', 8, None, 'file', *stores, (), (), (), ())
+    old, new = opened(target, lidar='/points'), opened(rig, lidar='/points')
+    assert len(old) == len(new) and old.counts == new.counts
+    for a, b in zip(vars(old[4]).values(), vars(new[4]).values(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_every_setting_is_documented():
+    text = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text(encoding='utf-8')
+    for field in fields(RigConfig):
+        assert f'`{field.name}`' in text, field.name
+    example = text.split('`my_rig.yaml`:')[1].split('```yaml')[1].split('```')[0]
+    config = rig_config(yaml.safe_load(example))
+    assert config.stride == 5 and np.allclose(
+        np.array(config.extrinsics)[:3, 3], [-0.062, 0.004, 0.011]
+    )
 
 
 def test_an_image_that_cannot_be_read_costs_its_pair(tmp_path):
