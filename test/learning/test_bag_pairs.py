@@ -154,6 +154,16 @@ def test_lidar_labels_are_the_wall_and_the_plate(rig):
     assert NORMAL @ [0, 0, DISTANCE] == DISTANCE  # the wall is where its equation says
 
 
+def test_colours_lie_where_the_scaled_camera_says(rig):
+    pair = opened(rig, max_pairs=1)[0]
+    inverse = np.linalg.inv(pair.rgb_intrinsics.astype(np.float64))
+    for u, v in ((40, 32), (10, 12), (70, 50), (5, 60)):
+        pixel = RGB.project((inverse @ [u, v, 1.0])[None])[0]
+        # red grows by 2 with each column of the camera's picture, green by 3 with each row
+        assert pair.rgb[0, v, u] == pytest.approx(2 * pixel[0] / 255, abs=0.004)
+        assert pair.rgb[1, v, u] == pytest.approx(3 * pixel[1] / 255, abs=0.004)
+
+
 def test_depth_images_in_millimetres(rig):
     pair = opened(rig, rgb_depth='/cam/depth', max_pairs=1)[0]
     assert pair.thermal_depth is None
