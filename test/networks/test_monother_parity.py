@@ -11,8 +11,6 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from conftest import shared  # noqa: E402
-
 from monother_ros.networks.monother import (  # noqa: E402
     MonoTherConfig,
     MonoTherNetwork,
@@ -27,7 +25,7 @@ SIZE = network_size(116, 164)
 
 
 @pytest.fixture(scope='module')
-def golden():
+def golden(shared):
     return np.load(shared('golden/monother/forward_small.npz'))
 
 
