@@ -34,21 +34,37 @@ def atomic_write(path: str | Path, data: bytes | str) -> Path:
     :returns: the target path.
     :raises OSError: the disk is full or the folder cannot be written; the old file is untouched.
     """
+    with atomic_path(path) as work:
+        work.write_bytes(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """
+    Write a temporary file that takes the target's place when the block ends without an error.
+
+    For writers that want a path; see :func:`atomic_write` for content that is at hand.
+
+    :param path: target; its folder is made where it is missing.
+    :yields: path of the temporary file, empty, beside the target.
+    :raises OSError: the disk is full or the folder cannot be written; the old file is untouched.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(prefix=f'.{target.name}.', dir=target.parent)
+    os.close(fd)
+    work = Path(name)
     try:
-        with os.fdopen(fd, 'wb') as handle:
-            handle.write(data.encode() if isinstance(data, str) else data)
-            handle.flush()
+        yield work
+        with work.open('rb') as handle:
             os.fsync(handle.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
+        work.chmod(0o644)
+        work.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        work.unlink(missing_ok=True)
         raise
     _fsync_folder(target.parent)
-    return target
 
 
 @contextlib.contextmanager

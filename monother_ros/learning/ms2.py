@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,7 @@ from monother_ros.learning.pair_files import (
     keep_complete,
     listed,
     read_image,
-    rgb_planes,
-    scaled_matrix,
-    stretched_by_percentiles,
+    read_pair,
     thermal_files,
 )
 
@@ -178,25 +176,16 @@ class MS2:
         """
         sequence, file = self._samples[checked_index(index, len(self))]
         files = self._files(sequence, file)
-        calibration = self.calibrations[sequence]
-        raw = read_image(files['thermal image'], np.uint16, 1)
-        colour = read_image(files['RGB image'], np.uint8, 3)
-        size: Any = raw.shape
         depths = [
-            read_image(files[f'{kind} label'], np.uint16, 1)[None].astype(np.float32) / LABEL_SCALE
+            read_image(files[f'{kind} label'], np.uint16, 1).astype(np.float32) / LABEL_SCALE
             if self.labels is not None
             else None
             for kind in ('thermal', 'RGB')
         ]
-        return PairSample(
-            thermal=stretched_by_percentiles(raw),
-            rgb=rgb_planes(colour, size),
-            thermal_depth=depths[0],
-            rgb_depth=depths[1],
-            thermal_intrinsics=calibration.thermal.astype(np.float32),
-            rgb_intrinsics=scaled_matrix(
-                calibration.rgb, colour.shape[:2], size, half_pixel=not self.reference
-            ),
-            extrinsics=calibration.extrinsics.astype(np.float32),
+        return read_pair(
+            files,
+            self.calibrations[sequence],
+            (depths[0], depths[1]),
+            half_pixel=not self.reference,
             name=f'{sequence}/{Path(file).stem}',
         )

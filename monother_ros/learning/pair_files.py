@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monother_ros.core.errors import DatasetError
 from monother_ros.core.thermal import MIN_SPAN, percentile_bounds
+from monother_ros.learning.datasets import PairSample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -230,3 +231,39 @@ def scaled_matrix(
         result[row] *= after / before
         result[row, 2] -= offset
     return result.astype(np.float32)
+
+
+def read_pair(
+    files: Mapping[str, Path],
+    cameras: tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]],
+    depths: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None],
+    *,
+    half_pixel: bool,
+    name: str,
+) -> PairSample:
+    """
+    Sample of a data set whose images are rectified already.
+
+    :param files: paths of 'thermal image' (16 bit) and 'RGB image' (8 bit).
+    :param cameras: (3, 3) thermal and RGB matrices in pixels of the stored images, and (4, 4)
+        X_rgb = T X_thermal in metres.
+    :param depths: (H, W) metres of thermal and RGB camera, 0 where unknown; or None.
+    :param half_pixel: see :func:`scaled_matrix`.
+    :param name: of the sample.
+    :raises DatasetError: an image is missing, damaged or of another type.
+    """
+    raw = read_image(files['thermal image'], np.uint16, 1)
+    colour = read_image(files['RGB image'], np.uint8, 3)
+    size: Any = raw.shape
+    thermal_camera, rgb_camera, extrinsics = cameras
+    thermal_depth, rgb_depth = (None if depth is None else depth[None] for depth in depths)
+    return PairSample(
+        thermal=stretched_by_percentiles(raw),
+        rgb=rgb_planes(colour, size),
+        thermal_depth=thermal_depth,
+        rgb_depth=rgb_depth,
+        thermal_intrinsics=thermal_camera.astype(np.float32),
+        rgb_intrinsics=scaled_matrix(rgb_camera, colour.shape[:2], size, half_pixel=half_pixel),
+        extrinsics=extrinsics.astype(np.float32),
+        name=name,
+    )

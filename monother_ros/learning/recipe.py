@@ -9,6 +9,7 @@ what is allowed. What a recipe does not mention has the default of its dataclass
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -180,10 +181,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     elif hint is float and not isinstance(value, bool):
         # YAML 1.1 reads 1e-4 as a text
         if isinstance(value, (int, float, str)):
-            try:
+            with contextlib.suppress(ValueError):
                 return float(value)
-            except ValueError:
-                pass
     elif (origin or hint) is dict and isinstance(value, Mapping):
         return _copy(value)
     elif isinstance(hint, type) and type(value) is hint:

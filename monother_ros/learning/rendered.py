@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.files import atomic_folder, atomic_write
+from monother_ros.learning.workers import run_jobs
 
 TRAINING_SEED = 0
 """First world seed of training data."""
@@ -169,20 +168,7 @@ def render_dataset(plan: DatasetPlan, folder: str | Path, *, workers: int = 2) -
     root = Path(folder)
     check_plan(plan, root)
     jobs = [(plan, i, str(root)) for i in range(plan.shards) if not shard_folder(root, i).exists()]
-    if not jobs:
-        return
-    progress = tqdm(
-        total=plan.shards, initial=plan.shards - len(jobs), desc='render', unit='shard'
-    )
-    with progress:
-        if workers < 2:
-            for job in jobs:
-                _render(job)
-                progress.update()
-            return
-        with multiprocessing.get_context('spawn').Pool(workers) as pool:
-            for _ in pool.imap_unordered(_render, jobs):
-                progress.update()
+    run_jobs(_render, jobs, workers=workers, unit='shard', total=plan.shards)
 
 
 def check_plan(plan: DatasetPlan, root: Path) -> None:

@@ -16,10 +16,7 @@ from monother_ros.learning.pair_files import (
     existing_folder,
     keep_complete,
     listed,
-    read_image,
-    rgb_planes,
-    scaled_matrix,
-    stretched_by_percentiles,
+    read_pair,
     thermal_files,
 )
 
@@ -185,26 +182,16 @@ class Vivid:
         """
         drive, name = self._samples[checked_index(index, len(self))]
         files = self._files(drive, name)
-        thermal_camera, rgb_camera, extrinsics = self._cameras[drive]
-        raw = read_image(files['thermal image'], np.uint16, 1)
-        colour = read_image(files['RGB image'], np.uint8, 3)
-        size: Any = raw.shape
         thermal_depth = rgb_depth = None
         if self.labels:
             thermal_depth = _read_depth(files['thermal label'])
             if self.trim:
                 thermal_depth = without_border(thermal_depth)
-            thermal_depth = thermal_depth[None]
-            rgb_depth = _read_depth(files['RGB label'])[None]
-        return PairSample(
-            thermal=stretched_by_percentiles(raw),
-            rgb=rgb_planes(colour, size),
-            thermal_depth=thermal_depth,
-            rgb_depth=rgb_depth,
-            thermal_intrinsics=thermal_camera.astype(np.float32),
-            rgb_intrinsics=scaled_matrix(
-                rgb_camera, colour.shape[:2], size, half_pixel=not self.reference
-            ),
-            extrinsics=extrinsics.astype(np.float32),
+            rgb_depth = _read_depth(files['RGB label'])
+        return read_pair(
+            files,
+            self._cameras[drive],
+            (thermal_depth, rgb_depth),
+            half_pixel=not self.reference,
             name=f'{drive}/{name}',
         )

@@ -12,10 +12,8 @@ shape is told by name; a network that is not complete is refused.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import re
-import tempfile
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from monother_ros.core.errors import BundleError
+from monother_ros.core.files import atomic_path
 from monother_ros.networks.dinov2 import TAPS
 from monother_ros.networks.monother import DepthBranch, MonoTherConfig, MonoTherNetwork
 from monother_ros.networks.names import BRANCHES, official_name, official_state, own_state
@@ -135,22 +134,11 @@ def write_checkpoint(
     :returns: the target path.
     :raises OSError: the disk is full or the folder cannot be written; the old file is untouched.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in official_state(network).items()}
     texts = {**(metadata or {}), CONFIG_KEY: json.dumps(network.config.as_dict())}
-    fd, name = tempfile.mkstemp(prefix=f'.{target.name}.', dir=target.parent)
-    os.close(fd)
-    try:
-        safetensors.torch.save_file(state, name, texts)
-        with Path(name).open('rb') as handle:
-            os.fsync(handle.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
+    with atomic_path(path) as work:
+        safetensors.torch.save_file(state, str(work), texts)
+    return Path(path)
 
 
 def load_branch(

@@ -20,11 +20,11 @@ def golden(shared):
     }
 
 
-def close(got, want):
+def assert_close_relative(got, want):
     torch.testing.assert_close(got, want.reshape(got.shape), rtol=1e-5, atol=0)
 
 
-def close_gradient(got, want):
+def assert_gradient_close(got, want):
     assert (got - want).abs().max() <= 1e-5 * want.abs().max()
 
 
@@ -61,9 +61,9 @@ def test_silog_golden(golden, case, name):
     keep = kept(truth, mask, truth - large, 'top20' in name)
     for guard in (False, True):
         loss = losses.silog(large, truth, keep, guard=guard)
-        close(loss.detach(), golden[f'{case}/loss_{name}'])
+        assert_close_relative(loss.detach(), golden[f'{case}/loss_{name}'])
     loss.backward()
-    close_gradient(prediction.grad, golden[f'{case}/grad_pred_{name}'])
+    assert_gradient_close(prediction.grad, golden[f'{case}/grad_pred_{name}'])
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_laplace_nll_golden(golden, case, name):
     error = truth - golden['silog/pred_upsampled']
     keep = kept(truth, None if free else golden[f'{labels}/mask'], error, 'ignorebig' in name)
     loss = losses.laplace_nll(large, error, keep, floor=0.0, guard=False)
-    close(loss.detach(), golden[f'{case}/loss_{name}'])
+    assert_close_relative(loss.detach(), golden[f'{case}/loss_{name}'])
     loss.backward()
-    close_gradient(confidence.grad, golden[f'{case}/grad_conf_{name}'])
+    assert_gradient_close(confidence.grad, golden[f'{case}/grad_conf_{name}'])
 
 
 @pytest.mark.parametrize('name', ['top20', 'plain', 'inverse_top20'])
@@ -97,14 +97,14 @@ def test_smoothness_golden(golden, name):
     guide = losses.resize(golden['smooth/image'], (70, 98))
     values = 1 / depth if 'inverse' in name else depth
     loss = losses.smoothness(values, guide, drop=0.2 if 'top20' in name else 0.0)
-    close(loss.detach(), golden[f'smooth/loss_{name}'])
+    assert_close_relative(loss.detach(), golden[f'smooth/loss_{name}'])
     loss.backward()
-    close_gradient(depth.grad, golden[f'smooth/grad_depth_{name}'])
+    assert_gradient_close(depth.grad, golden[f'smooth/grad_depth_{name}'])
 
 
 def test_smoothness_of_a_confidence_golden(golden):
     loss = losses.smoothness(golden['nll/conf'], golden['smooth/guide_1ch'])
-    close(loss, golden['smooth/loss_conf_guided_by_1ch'])
+    assert_close_relative(loss, golden['smooth/loss_conf_guided_by_1ch'])
 
 
 def test_keep_smallest_among_valid_values():

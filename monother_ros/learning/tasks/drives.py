@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.rendered import TRAINING_SEED, VALIDATION_SEED, DatasetPlan, world_of
+from monother_ros.learning.workers import run_jobs
 
 
 @dataclass(frozen=True)
@@ -80,16 +79,8 @@ def render_drives(settings: DriveSettings) -> None:
             'or give bags with --data'
         )
         raise SettingsError(msg) from err
-    workers = min(settings.workers or len(os.sched_getaffinity(0)), len(missing))
-    with tqdm(total=len(missing), desc='render', unit='drive') as progress:
-        if workers == 1:
-            for job in missing:
-                _render(job)
-                progress.update()
-            return
-        with multiprocessing.get_context('spawn').Pool(workers) as pool:
-            for _ in pool.imap_unordered(_render, missing):
-                progress.update()
+    workers = settings.workers or len(os.sched_getaffinity(0))
+    run_jobs(_render, missing, workers=workers, unit='drive')
 
 
 def _render(job: tuple[DriveSettings, Path, int]) -> None:
