@@ -135,7 +135,9 @@ class ColorSampler:
             np.divide(x, z, out=x)
             np.divide(y, z, out=y)
             r2 = x * x + y * y
-            seen = cv2.inRange(z, 1e-3, math.inf) & cv2.inRange(r2, 0.0, self._radius)
+            seen = cv2.bitwise_and(
+                cv2.inRange(z, 1e-3, math.inf), cv2.inRange(r2, 0.0, self._radius)
+            )
             u, v = _distort(x, y, r2, self._rgb)
         sx, sy = image.shape[1] / self._rgb.width, image.shape[0] / self._rgb.height
         camera = self._rgb if sx == sy == 1 else self._rgb.scaled(image.shape[1], image.shape[0])
@@ -158,7 +160,7 @@ def _distort(
     """Apply a camera's lens distortion to normalised coordinates (OpenCV's models)."""
     if not camera.distorted:
         return x, y
-    k = [np.float32(v) for v in (*camera.distortion, *(0.0,) * 8)[:8]]
+    k: list[Any] = [np.float32(v) for v in (*camera.distortion, *(0.0,) * 8)[:8]]
     if camera.distortion_model == 'equidistant':
         r = np.sqrt(r2)
         angle = np.arctan(r)

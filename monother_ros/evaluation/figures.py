@@ -120,8 +120,8 @@ def thermal_picture(raw: NDArray[Any]) -> NDArray[np.uint8]:
     values = raw.astype(np.float32)
     low, high = np.percentile(values, [0.5, 99.5])
     grey = np.clip((values - low) / max(high - low, 1.0), 0, 1)
-    local = cv2.createCLAHE(2.0, (4, 4)).apply(np.uint8(grey * 255))
-    table = np.uint8(mpl.colormaps['inferno'](np.arange(256))[:, :3] * 255)
+    local = cv2.createCLAHE(2.0, (4, 4)).apply((grey * 255).astype(np.uint8))
+    table = (mpl.colormaps['inferno'](np.arange(256))[:, :3] * 255).astype(np.uint8)
     return np.asarray(table[local], np.uint8)
 
 
@@ -215,8 +215,9 @@ def map_colours(
     scale, cmap, _, _ = _scale(kind, norm)
     finite = np.isfinite(values)
     scaled = np.clip(np.asarray(scale(np.where(finite, values, 1.0)), np.float64), 0, 1)
-    table = np.uint8(np.round(mpl.colormaps[cmap](np.linspace(0, 1, 256))[:, :3] * 255))
-    picture = table[np.uint8(np.round(scaled * 255))]
+    colours = np.asarray(mpl.colormaps[cmap](np.linspace(0, 1, 256)))[:, :3]
+    table = np.round(colours * 255).astype(np.uint8)
+    picture = table[np.round(scaled * 255).astype(np.uint8)]
     picture[~finite] = NO_TRUTH if kind == 'error' else UNKNOWN
     return np.asarray(picture, np.uint8)
 

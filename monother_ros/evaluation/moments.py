@@ -165,7 +165,8 @@ def load(
     if moment.depth is not None and truth is not None:
         truth = fit(truth, moment.depth.shape)
         moment.truth = np.where(valid_mask(truth), truth, np.nan).astype(np.float32)
-        moment.error = np.abs(moment.depth - moment.truth) / moment.truth
+        error = np.abs(moment.depth - moment.truth) / moment.truth
+        moment.error = error.astype(np.float32, copy=False)
     _load_clouds(moment, recorded, given, transforms, read)
     return moment
 

@@ -169,8 +169,8 @@ def _photometric(
         image = image + np.float32(strength) * rng.standard_normal((1, columns), np.float32)
         image = image + np.float32(strength / 2) * rng.standard_normal((rows, 1), np.float32)
     if rng.random() < settings.noise:
-        strength = np.float32(rng.uniform(0.0, 0.05))
-        image = image + strength * rng.standard_normal((rows, columns), np.float32)
+        strength = float(rng.uniform(0.0, 0.05))
+        image = image + np.float32(strength) * rng.standard_normal((rows, columns), np.float32)
     if rng.random() < settings.erase:
         first = int(rng.integers(rows))
         image = image.copy()

@@ -202,7 +202,7 @@ def rgb_planes(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.fl
     :param size: (height, width) of the result.
     :returns: (3, height, width) float32 in [0, 1].
     """
-    picture = np.ascontiguousarray(image).astype(np.float32) / np.float32(255)
+    picture: NDArray[Any] = np.ascontiguousarray(image).astype(np.float32) / np.float32(255)
     if picture.shape[:2] != size:
         picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(picture.transpose(2, 0, 1))

@@ -78,7 +78,7 @@ def unusual_to_rgb(msg: Any) -> NDArray[Any]:
     order = '>u2' if wide and big else '<u2' if wide else 'u1'
     channels = 2 if encoding in _YUV and not planar else 1
     item = np.dtype(order).itemsize
-    plane = np.ndarray(
+    plane: NDArray[Any] = np.ndarray(
         (rows, width, channels), order, data.data, 0, (step, item * channels, item)
     ).astype(np.uint16 if wide else np.uint8)
     plane = np.ascontiguousarray(plane if channels > 1 else plane[..., 0])

@@ -35,7 +35,7 @@ class Planck:
     f: float = 1.0
     o: float = -88.5
 
-    def radiance(self, temperature: Array) -> Array:
+    def radiance(self, temperature: Array | np.float32) -> Array:
         """
         Signal of a black body without offset; proportional to radiance, so it may be added.
 

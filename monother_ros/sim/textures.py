@@ -48,7 +48,7 @@ def _by_material(values: dict[str, float], other: float) -> Floats:
     return full
 
 
-def _joint(position: Floats, period: float | Floats, width: float) -> Floats:
+def _joint(position: Floats, period: float | np.float32 | Floats, width: float) -> Floats:
     """1 within ``width`` of every multiple of ``period``, else 0."""
     phase = np.mod(position, period)
     return ((phase < width) | (phase > period - width)).astype(np.float32)
