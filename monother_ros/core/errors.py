@@ -49,3 +49,7 @@ class TeacherError(MonotherError):
 
 class TrainingError(MonotherError):
     """A training run that cannot go on."""
+
+
+class AdaptationError(MonotherError):
+    """Learning on the vehicle that cannot go on: bad settings, a full disk, a broken memory."""

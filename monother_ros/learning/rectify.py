@@ -38,8 +38,8 @@ class Rectifier:
         """Pinhole camera of the size of the camera."""
         self.camera = flat if size is None else flat.scaled(*size)
         """Pinhole camera of the result."""
-        self._exact = _sampling(camera, self.native) if camera.distorted else None
-        self._nearest = None if self.camera == camera else _sampling(camera, self.camera)
+        self._exact = sampling(camera, self.native) if camera.distorted else None
+        self._nearest = None if self.camera == camera else sampling(camera, self.camera)
 
     def image(self, image: NDArray[Any]) -> NDArray[Any]:
         """
@@ -81,7 +81,7 @@ class Rectifier:
         return np.where(inside, clean[row, column], np.float32(0))
 
 
-def _sampling(
+def sampling(
     camera: Intrinsics, pinhole: Intrinsics
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """
