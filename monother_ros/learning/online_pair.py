@@ -144,9 +144,10 @@ class RigView:
         try:
             width, height = (int(v) for v in values['size'])
             shapes = {'thermal_intrinsics': (3, 3), 'rgb_intrinsics': (3, 3), 'extrinsics': (4, 4)}
-            matrices = [
-                np.asarray(values[name], np.float32).reshape(s) for name, s in shapes.items()
-            ]
+            thermal, rgb, extrinsics = (
+                np.asarray(values[name], np.float32).reshape(shape)
+                for name, shape in shapes.items()
+            )
             grid = values.get('thermal_grid')
             if grid is not None:
                 grid = np.asarray(grid, np.float32).reshape(height, width, 2)
@@ -154,7 +155,7 @@ class RigView:
         except (KeyError, ValueError, TypeError) as err:
             msg = f'a stored rig cannot be read ({err}); delete the memory of pairs'
             raise AdaptationError(msg) from err
-        return cls._made(width, height, *matrices, grid, scale)
+        return cls._made(width, height, thermal, rgb, extrinsics, grid, scale)
 
 
 @dataclass(frozen=True, eq=False)
