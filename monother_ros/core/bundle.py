@@ -4,7 +4,8 @@
 Model bundles: a folder that holds one revision of a network and all that is needed to run it.
 
 ``model.onnx`` is the network, ``model.json`` the manifest: name, revision, inputs, normalisation,
-depth range, outputs, how it was trained, metrics, and the sha256 of every other file.
+depth range, outputs, how it was trained, metrics, and the sha256 of every other file. Weights lie
+inside of the graph, or beside it (:mod:`monother_ros.core.initialisers`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import atomic_folder, sha256_file
+from monother_ros.core.initialisers import External, check_external
 from monother_ros.core.manifest import Reader
 from monother_ros.core.models import find_bundle
 
@@ -28,6 +30,7 @@ __all__ = [
     'MANIFEST',
     'MODEL',
     'Bundle',
+    'External',
     'Normalisation',
     'TensorSpec',
     'find_bundle',
@@ -35,9 +38,9 @@ __all__ = [
     'write_bundle',
 ]
 
-FORMAT = 2
-"""Newest manifest format that this version reads. 2 is written only where a value is used that a
-reader of format 1 would ignore; all else is written as format 1."""
+FORMAT = 3
+"""Newest manifest format that this version reads. Each bundle is written in the oldest format that
+says all of it: 3 with weights beside the graph, 2 with another way to resize, else 1."""
 
 MANIFEST = 'model.json'
 MODEL = 'model.onnx'
@@ -115,6 +118,7 @@ class Bundle:
     :param metrics: what it reached, for people.
     :param files: sha256 of every file by its path inside of the folder.
     :param digest: sha256 of the manifest, and so of everything in the bundle.
+    :param external: files of the weights where they lie beside the graph; None where inside.
     """
 
     path: Path
@@ -131,6 +135,7 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     digest: str = ''
+    external: External | None = None
 
     @property
     def model_path(self) -> Path:
@@ -176,6 +181,8 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     bundle = _parse(folder, data, str(manifest))
     for name, digest in bundle.files.items():
         _check_file(folder, name, digest if verify else None)
+    if bundle.external is not None:
+        check_external(folder, bundle.external)
     return bundle
 
 
@@ -195,20 +202,23 @@ def write_bundle(
     training: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     extra_files: Mapping[str, Content] | None = None,
+    external: External | None = None,
 ) -> Bundle:
     """
     Write a model bundle whole or not at all; an existing one at the same place is replaced.
 
     :param path: target folder.
     :param model: content of model.onnx, or what writes it.
-    :param extra_files: further files by their path inside of the folder, e.g. weights.safetensors.
+    :param extra_files: further files by their path inside of the folder, e.g. weights.safetensors;
+        written in their order, after model.onnx.
+    :param external: files among them that hold the weights, where model.onnx does not.
     :returns: the bundle, read back and checked. For the other parameters see :class:`Bundle`.
     :raises BundleError: a value would not be accepted by :func:`load_bundle`.
     """
     contents = {MODEL: model, **(extra_files or {})}
     folder = Path(path)
     data: dict[str, Any] = {
-        'format': 1 if normalisation.resize == Normalisation.resize else FORMAT,
+        'format': 3 if external else 1 if normalisation.resize == Normalisation.resize else 2,
         'name': name,
         'revision': revision,
         'parent': parent,
@@ -222,6 +232,8 @@ def write_bundle(
         'metrics': dict(metrics or {}),
         'files': dict.fromkeys(contents, '0' * 64),
     }
+    if external is not None:
+        data['external'] = asdict(external)
     # a value that is refused is refused before anything is written
     _text(data, folder)
     with atomic_folder(folder) as work:
@@ -301,6 +313,7 @@ def _parse(folder: Path, data: object, where: str) -> Bundle:
         if not _inside(key):
             msg = f'{where}: the file {key!r} lies outside of the bundle; bundles hold their own'
             raise BundleError(msg)
+    external = _external(top, files) if version >= 3 else None
     canonical = json.dumps(data, sort_keys=True, separators=(',', ':'))
     return Bundle(
         path=folder,
@@ -317,6 +330,7 @@ def _parse(folder: Path, data: object, where: str) -> Bundle:
         metrics=top.mapping('metrics'),
         files=files,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        external=external,
     )
 
 
@@ -354,6 +368,19 @@ def _normalisation(item: Reader) -> Normalisation:
         msg = f'{item.where}: channels is {spec.channels}; thermal is repeated 1 or 3 times'
         raise BundleError(msg)
     return spec
+
+
+def _external(top: Reader, files: Mapping[str, str]) -> External | None:
+    """Check the names of the files of weights that lie beside the graph."""
+    if not top.has('external'):
+        return None
+    item = top.object('external')
+    external = External(item.text('data'), item.optional_text('replaced'))
+    for name in (external.data, external.replaced):
+        if name is not None and name not in files:
+            msg = f'{item.where} names {name}, which files does not list'
+            raise BundleError(msg)
+    return external
 
 
 def _inside(name: str) -> bool:

@@ -49,6 +49,10 @@ class Reader:
             f'{self.where}: the field {key!r} must be {wanted}, but is {_kind(value)} {shown}'
         )
 
+    def has(self, key: str) -> bool:
+        """Whether a field is there and not null."""
+        return self._data.get(key) is not None
+
     def text(self, key: str, default: object = _REQUIRED) -> str:
         """Non-empty text."""
         value = self._get(key, default)

@@ -73,7 +73,16 @@ class Engine(ABC):
         """
         Build an engine of the same kind and options for another bundle, beside this one.
 
+        This engine may run while it is built. Where both bundles have the same graph
+        (`files['model.onnx']`) and weights beside it, they differ in the values of
+        :func:`monother_ros.core.initialisers.current_values` alone, by name: an engine that can
+        put new values into what it has compiled (TensorRT: a plan built with REFIT and a
+        Refitter with set_named_weights) does so here, in a copy of its own, and falls back to a
+        full build. What it returns must not share weights with this engine: frames of two
+        revisions must not mix.
+
         :param bundle: the next revision.
+        :returns: the new engine, warmed up; the caller closes whichever it stops using.
         :raises EngineError: it cannot be built; this engine goes on.
         """
         engine = type(self)(bundle, self.options)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monother_ros.core.errors import EngineError
+from monother_ros.core.errors import BundleError, EngineError
+from monother_ros.core.initialisers import replaced_values
 from monother_ros.engines.base import Engine, EngineOptions
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ class OnnxRuntimeEngine(Engine):
     of 12.6 ms on two cores), for two and a half times the CPU time (33 instead of 13 ms a frame),
     which is taken from the rest of the robot.
 
+    Weights that replace those of the graph are handed over by `add_external_initializers`, which
+    puts them in before the graph is optimised. `add_initializer` would put them in afterwards,
+    when the weights of the file have been folded and reordered already: no error, wrong depth.
+
     :param bundle: what to run.
     :param options: threads; device must be 'cpu'.
-    :raises EngineError: ONNX Runtime is not installed, the file is no network, or the network's
-        inputs and outputs are not those of the manifest.
+    :raises EngineError: ONNX Runtime is not installed, the file is no network, its weights do not
+        fit, or the network's inputs and outputs are not those of the manifest.
     """
 
     name = 'onnxruntime'
@@ -65,6 +70,8 @@ class OnnxRuntimeEngine(Engine):
         settings.inter_op_num_threads = 1
         settings.log_severity_level = _ERRORS_ONLY
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # ONNX Runtime borrows the memory of the values until the session has been built
+        values = self._hand_over(ort, settings)
         try:
             session = ort.InferenceSession(
                 str(bundle.model_path), settings, providers=['CPUExecutionProvider']
@@ -72,6 +79,7 @@ class OnnxRuntimeEngine(Engine):
         except Exception as err:  # ONNX Runtime raises many types of its own
             msg = f'{bundle.model_path} cannot be loaded by onnxruntime: {err}'
             raise EngineError(msg) from err
+        del values
         self._session: Any = session
         self._lock = threading.Lock()
         plural = '' if threads == 1 else 's'
@@ -107,6 +115,28 @@ class OnnxRuntimeEngine(Engine):
         """Free the session."""
         with self._lock:
             self._session = None
+
+    def _hand_over(self, ort: Any, settings: Any) -> list[NDArray[Any]]:
+        """
+        Give the replaced weights of the bundle to a session to come.
+
+        :returns: the memory that must outlive the building of the session.
+        :raises EngineError: the weights do not belong to the network.
+        """
+        try:
+            replaced = replaced_values(self.bundle)
+        except BundleError as err:
+            raise EngineError(str(err)) from err
+        if not replaced:
+            return []
+        values = list(replaced.values())
+        try:
+            handles = [ort.OrtValue.ortvalue_from_numpy(value) for value in values]
+            settings.add_external_initializers(list(replaced), handles)
+        except Exception as err:  # ONNX Runtime raises many types of its own
+            msg = f'onnxruntime {ort.__version__} does not take the weights of a revision: {err}'
+            raise EngineError(msg) from err
+        return values
 
     def _check_model(self) -> None:
         """Compare the network with the manifest, so that a wrong one fails now and not later."""
