@@ -59,7 +59,7 @@ class DepthNode(GuardedLifecycleNode):
         super().__init__(name, **options)
         self._empty()
         node_parameters.declare(self)
-        self.guard = ParameterGuard(self, self._is_configured, self._apply)
+        self.guard = ParameterGuard(self, DepthNodeParameters, self._is_configured, self._apply)
         self.statistics = FrameStatistics()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monother_ros.ros.parameters import RESTART, defaults, specs
+from monother_ros.ros.parameter_specs import RESTART, NodeParameters, defaults, specs
 
 
 def _yaml_value(value: Any) -> str:
@@ -17,20 +17,27 @@ def _yaml_value(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def yaml_text() -> str:
-    """Content of config/depth.yaml: every parameter with its default and a comment."""
+def yaml_text(kind: type[NodeParameters], node: str, module: str) -> str:
+    """
+    Content of a parameter file: every parameter with its default and a comment.
+
+    :param kind: the node's parameters.
+    :param node: the node in words, e.g. 'depth node'.
+    :param module: module that prints the file.
+    """
     lines = [
         '# SPDX-FileCopyrightText: 2026 monother_ros authors',
         '# SPDX-License-Identifier: Apache-2.0',
         '#',
-        '# Parameters of the depth node, all at their defaults.',
-        '# Printed by: python -m monother_ros.ros.parameters yaml',
+        f'# Parameters of the {node}, all at their defaults.',
+        f'# Printed by: python -m {module} yaml',
         '',
         '/**:',
         '  ros__parameters:',
     ]
-    for name, value in defaults().items():
-        spec = specs()[name]
+    known = specs(kind)
+    for name, value in defaults(kind).items():
+        spec = known[name]
         allowed = f' Allowed: {spec.allowed}.' if spec.allowed else ''
         text = f'{spec.description}{allowed} Change: {spec.change}.'
         lines += ['', *_wrapped(text, 92), f'    {name}: {_yaml_value(value)}']
@@ -48,23 +55,24 @@ def _wrapped(text: str, width: int) -> list[str]:
     return [f'    # {part}' for part in (*lines, line)]
 
 
-def markdown_text() -> str:
-    """Content of docs/parameters.md: one table of all parameters."""
+def markdown_text(kind: type[NodeParameters], node: str, module: str) -> str:
+    """Content of a page of docs: one table of all parameters; arguments as :func:`yaml_text`."""
     lines = [
-        '# Parameters of the depth node',
+        f'# Parameters of the {node}',
         '',
-        'Printed by `python -m monother_ros.ros.parameters`; the source is the dataclass there. '
+        f'Printed by `python -m {module}`; the source is the dataclass there. '
         f"A parameter that changes 'when configured' {RESTART}.",
         '',
         '| Parameter | Type | Default | Allowed | Change | Meaning |',
         '|---|---|---|---|---|---|',
     ]
-    for name, value in defaults().items():
-        spec = specs()[name]
-        kind = 'list of float' if isinstance(value, list) else type(value).__name__
+    known = specs(kind)
+    for name, value in defaults(kind).items():
+        spec = known[name]
+        type_name = 'list of float' if isinstance(value, list) else type(value).__name__
         description = spec.description.replace('|', '\\|')
         lines.append(
-            f'| `{name}` | {kind} | `{_yaml_value(value)}` | {spec.allowed} '
+            f'| `{name}` | {type_name} | `{_yaml_value(value)}` | {spec.allowed} '
             f'| {spec.change} | {description} |'
         )
     return '\n'.join(lines) + '\n'

@@ -16,6 +16,7 @@ from monother_ros.ros.parameters import DepthNodeParameters, defaults, specs
 
 OTHER = {
     'model': 'elsewhere',
+    'revisions': 'revisions',
     'engine': 'onnxruntime',
     'device': 'cuda',
     'threads': 2,

@@ -13,7 +13,14 @@ import yaml
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.ros.parameter_texts import markdown_text, yaml_text
-from monother_ros.ros.parameters import DepthNodeParameters, declare, defaults, read, specs
+from monother_ros.ros.parameters import (
+    TEXT,
+    DepthNodeParameters,
+    declare,
+    defaults,
+    read,
+    specs,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 POSE = [0.0, -1.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, -0.02, 0.0, 0.0, 0.0, 1.0]
@@ -27,12 +34,12 @@ def test_yaml_file_lists_every_parameter_with_default_and_comment():
     for name in defaults():
         row = next(i for i, line in enumerate(lines) if line.strip().startswith(f'{name}:'))
         assert lines[row - 1].strip().startswith('# '), f'{name} has no comment'
-    assert text == yaml_text(), 'run: python -m monother_ros.ros.parameters yaml'
+    assert text == yaml_text(*TEXT), 'run: python -m monother_ros.ros.parameters yaml'
 
 
 def test_table_in_docs_is_up_to_date():
     text = (ROOT / 'docs' / 'parameters.md').read_text()
-    assert text == markdown_text(), 'run: python -m monother_ros.ros.parameters'
+    assert text == markdown_text(*TEXT), 'run: python -m monother_ros.ros.parameters'
     assert all(f'| `{name}` |' in text for name in defaults())
 
 
@@ -129,7 +136,9 @@ def test_guard_applies_what_changed_once_with_and_without_post_set_callback(ros_
     applied = []
     try:
         declare(node)
-        guard = ParameterGuard(wrap(node), lambda: True, lambda new, names: applied.append(names))
+        guard = ParameterGuard(
+            wrap(node), DepthNodeParameters, lambda: True, lambda new, names: applied.append(names)
+        )
         guard.reload()
         values = {'range_max': 50.0, 'confidence_min': 0.0, 'use_sim_time': True}
         parameters = [Parameter(name, value=v) for name, v in values.items()]
