@@ -1,0 +1,611 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Learning on the vehicle: from pairs of pictures to revisions of the student that are proven better.
+
+One object does it for the node and for the experiments alike. All methods are to be called from
+one thread. Depth does not depend on it: what it hands over are bundle folders.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monother_ros.core.errors import AdaptationError, SettingsError, TeacherError
+from monother_ros.core.shutter import ShutterDetector
+from monother_ros.core.stats import Counters
+from monother_ros.learning.adaptation_state import read_state, write_state
+from monother_ros.learning.alignment import Alignment, AlignmentMonitor, AlignmentSettings
+from monother_ros.learning.candidate import Candidate
+from monother_ros.learning.distiller import Distiller, DistillerSettings, Judgement, StepResult
+from monother_ros.learning.gates import Gates, GateSettings
+from monother_ros.learning.guard import Decision, Guard, GuardSettings
+from monother_ros.learning.guard_rate import ExplosionWatch, RateFall
+from monother_ros.learning.online_pair import OnlinePair, PairMaker
+from monother_ros.learning.replay import ReplayBuffer
+from monother_ros.learning.student import load_student
+from monother_ros.learning.teacher_fit import fit_teacher
+
+if TYPE_CHECKING:
+    from monother_ros.core.bundle import Bundle
+    from monother_ros.core.camera import Intrinsics
+    from monother_ros.learning.anchors import Anchors
+    from monother_ros.learning.revisions import RevisionStore
+    from monother_ros.learning.teacher import Teacher
+
+DISABLED = 'disabled'
+NO_CALIBRATION = 'no calibration'
+MISALIGNED = 'misaligned'
+TEACHER = 'teacher has no depth'
+ENOUGH = 'more than needed'
+"""Reasons beside those of the gates; the last one is no defect: pairs come faster than asked for."""
+
+RESET_STEPS = 3
+"""Steps in a row without a finite gradient after which the weights go back."""
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """
+    How learning on the vehicle goes.
+
+    :param distiller: of one step.
+    :param gates: when not to learn.
+    :param alignment: when a calibration counts as slipped.
+    :param guard: when weights are offered.
+    :param batch: pairs in a step.
+    :param anchor_batch: anchors in a step.
+    :param step_rate: steps per second at most.
+    :param pair_rate: pairs per second that are taken at most.
+    :param least_pairs: pairs in the memory before learning begins.
+    :param consider_steps: steps between two looks of the guard.
+    :param held_out_every: one of so many blocks of time is held out and never trained on.
+    :param block_seconds: length of such a block.
+    :param gap_seconds: at the border of a held-out block nothing is taken for training, so that
+        the two sides do not show the same view.
+    :param replay_bytes: size of the memory of pairs.
+    :param held_out_bytes: size of the memory of held-out pairs.
+    :param average: decay of the moving average of the weights, which is what is judged and
+        offered; 0 takes the weights themselves.
+    :param save_seconds: between two saves of the state of learning.
+    :param seed: of everything random.
+    """
+
+    distiller: DistillerSettings = field(default_factory=DistillerSettings)
+    gates: GateSettings = field(default_factory=GateSettings)
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    batch: int = 4
+    anchor_batch: int = 2
+    step_rate: float = 2.0
+    pair_rate: float = 2.0
+    least_pairs: int = 16
+    consider_steps: int = 60
+    held_out_every: int = 5
+    block_seconds: float = 4.0
+    gap_seconds: float = 0.5
+    replay_bytes: int = 400_000_000
+    held_out_bytes: int = 60_000_000
+    average: float = 0.98
+    save_seconds: float = 60.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('batch', 'least_pairs', 'consider_steps', 'replay_bytes', 'held_out_bytes'):
+            if getattr(self, name) < 1:
+                msg = f'{name} is {getattr(self, name)}; it must be at least 1'
+                raise SettingsError(msg)
+        for name in ('step_rate', 'pair_rate', 'block_seconds', 'save_seconds'):
+            if not getattr(self, name) > 0:
+                msg = f'{name} is {getattr(self, name)}; it must be above 0'
+                raise SettingsError(msg)
+        if self.anchor_batch < 0 or not 0 <= self.average < 1 or self.held_out_every < 2:
+            msg = (
+                f'anchor_batch {self.anchor_batch} must be >= 0, average {self.average} in [0, 1) '
+                f'and held_out_every {self.held_out_every} >= 2'
+            )
+            raise SettingsError(msg)
+        if not 0 <= self.gap_seconds < self.block_seconds:
+            msg = f'gap_seconds {self.gap_seconds} must be below block_seconds'
+            raise SettingsError(msg)
+
+
+class Offer(NamedTuple):
+    """
+    What became of a pair of pictures.
+
+    :ivar reason: why nothing is learned from it; None where it is taken.
+    :ivar pair: with the teacher's depth, where it came that far.
+    :ivar held_out: taken, but to be judged on only.
+    """
+
+    reason: str | None
+    pair: OnlinePair | None = None
+    held_out: bool = False
+
+
+class Adaptation:
+    """
+    The student, its teacher, its memory and its guard.
+
+    :param bundle: the student as it came; it carries weights to train from.
+    :param teacher: says depth for RGB pictures.
+    :param confidence: network that judges the teacher; None trusts it everywhere (see
+        DistillerSettings.confidence).
+    :param store: where revisions go; None keeps them in memory only.
+    :param memory: folder of pairs and of the state of learning; None keeps them in memory only.
+    :param anchors: frames of where the student comes from.
+    :param settings: see :class:`AdaptationSettings`.
+    :param clock: seconds of a steady clock.
+    :param device: torch name of where the student learns.
+    :raises AdaptationError: the bundle cannot be trained, or the memory cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        teacher: Teacher,
+        confidence: torch.nn.Module | None,
+        *,
+        store: RevisionStore | None = None,
+        memory: Path | None = None,
+        anchors: Anchors | None = None,
+        settings: AdaptationSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        device: str = 'cpu',
+    ) -> None:
+        self.settings = settings or AdaptationSettings()
+        self.base = bundle
+        self.teacher = teacher
+        self.store = store
+        self.memory = memory
+        self.counters = Counters()
+        self.rates = RateFall()
+        self.alignment: Alignment | None = None
+        self.decision: Decision | None = None
+        self.last_step: StepResult | None = None
+        self.problem = ''
+        self.enabled = True
+        self.steps = 0
+        self.offers = 0
+        self.rollbacks = 0
+        self._clock = clock
+        self._confidence = confidence
+        self._device = device
+        self._rng = np.random.default_rng([self.settings.seed, 4])
+        self._maker: PairMaker | None = None
+        self._shutter = ShutterDetector()
+        self._gates = Gates(self.settings.gates)
+        self._monitor = AlignmentMonitor(self.settings.alignment)
+        self._watch = ExplosionWatch()
+        self._guard = Guard(self.settings.guard)
+        self._anchors = None if anchors is None else anchors.for_bundle(bundle)
+        root = memory
+        self.replay = ReplayBuffer(
+            None if root is None else root / 'replay',
+            self.settings.replay_bytes,
+            self.settings.seed,
+        )
+        self.held_out = ReplayBuffer(
+            None if root is None else root / 'held_out',
+            self.settings.held_out_bytes,
+            self.settings.seed + 1,
+        )
+        self._forget_times()
+        current = None if store is None else store.current(bundle)
+        self._begin(bundle if current is None else current)
+        self._resume()
+
+    # cameras and pictures
+
+    def set_rig(
+        self, thermal: Intrinsics, rgb: Intrinsics, extrinsics: NDArray[np.floating]
+    ) -> bool:
+        """
+        Calibration of the rig; pairs are taken from then on.
+
+        :param thermal: thermal camera as calibrated.
+        :param rgb: RGB camera as calibrated.
+        :param extrinsics: (4, 4) X_rgb = T X_thermal, metres, optical frames.
+        :returns: whether it differs from the one before.
+        :raises AdaptationError: the extrinsics are no rigid transform.
+        """
+        maker = PairMaker(self.base, thermal, rgb, extrinsics)
+        if self._maker is not None and maker.rig.key == self._maker.rig.key:
+            return False
+        self._maker = maker
+        self._monitor.reset()
+        self.alignment = None
+        return True
+
+    def offer(
+        self,
+        thermal: NDArray[Any],
+        thermal_stamp_ns: int,
+        rgb: NDArray[np.uint8],
+        rgb_stamp_ns: int,
+    ) -> Offer:
+        """
+        Show a pair of pictures; it is taken to learn from or refused with a reason.
+
+        :param thermal: (H, W) uint8 or uint16 counts.
+        :param thermal_stamp_ns: nanoseconds.
+        :param rgb: (H, W, 3) uint8, red first.
+        :param rgb_stamp_ns: nanoseconds.
+        :raises ThermalError: the thermal picture cannot be taken.
+        :raises CalibrationError: a picture does not fit its calibration.
+        :raises AdaptationError: the memory cannot be written.
+        """
+        offer = self._offer(thermal, thermal_stamp_ns, rgb, rgb_stamp_ns)
+        self.counters.add('taken' if offer.reason is None else offer.reason)
+        return offer
+
+    def _offer(
+        self, thermal: NDArray[Any], stamp: int, rgb: NDArray[np.uint8], rgb_stamp: int
+    ) -> Offer:
+        if not self.enabled:
+            return Offer(DISABLED)
+        if self._maker is None:
+            return Offer(NO_CALIBRATION)
+        shutter = self._shutter.update(thermal, stamp)
+        reason = self._gates.look(rgb, thermal, stamp, rgb_stamp, shutter)
+        if reason is not None:
+            return Offer(reason)
+        now = self._clock()
+        if self._last_pair is not None and now - self._last_pair < 0.9 / self.settings.pair_rate:
+            return Offer(ENOUGH)
+        pair = self._taught(self._maker(thermal, stamp, rgb))
+        if pair is None:
+            return Offer(TEACHER)
+        self._last_pair = now
+        self._gates.accepted()
+        self.alignment = self._monitor.update(pair)
+        if self.alignment.slipped:
+            return Offer(MISALIGNED, pair)
+        place = self._place(stamp)
+        if place == 'held out':
+            self.held_out.add(replace(pair, weight=self.distiller.weigh(pair)))
+        elif place == 'train':
+            self.replay.add(pair)
+        else:
+            return Offer(ENOUGH, pair)
+        return Offer(None, pair, place == 'held out')
+
+    def _taught(self, pair: OnlinePair) -> OnlinePair | None:
+        """The pair with the teacher's depth in metres, or None where the teacher has none."""
+        picture = torch.from_numpy(pair.rgb)[None]
+        focal = torch.tensor([float(pair.rig.rgb_intrinsics[0, 0])])
+        try:
+            said = self.teacher.predict(picture, focal).depth[0, 0].cpu().numpy()
+        except TeacherError as err:
+            self.problem = str(err)
+            return None
+        if self.teacher.relative:
+            fit = fit_teacher(said, self.teacher.kind, self.distiller.express(pair))
+            if fit.depth is None:
+                self.problem = f'the teacher was not used: {fit.reason}'
+                return None
+            said = fit.depth
+        if not (said > 0).any():
+            return None
+        # float16 ends at 65504
+        return replace(pair, teacher_depth=np.minimum(said, 6e4).astype(np.float16))
+
+    def _place(self, stamp: int) -> str:
+        """What a pair of this time is for: 'train', 'held out', or '' at the border of both."""
+        settings = self.settings
+        if self._first_stamp is None:
+            self._first_stamp = stamp
+        block, inside = divmod((stamp - self._first_stamp) * 1e-9, settings.block_seconds)
+        last = settings.held_out_every - 1
+        turn = int(block) % settings.held_out_every
+        if turn == last:
+            return 'held out'
+        left = settings.block_seconds - inside
+        near = (turn == last - 1 and left < settings.gap_seconds) or (
+            turn == 0 and block > 0 and inside < settings.gap_seconds
+        )
+        return '' if near else 'train'
+
+    def judge(self, pair: OnlinePair) -> Judgement:
+        """
+        Confidence, mask and difference of a pair, for people; nothing is learned.
+
+        :param pair: with the teacher's depth.
+        """
+        return self.distiller.judge(pair)
+
+    # learning
+
+    @property
+    def learning(self) -> bool:
+        """Whether there is enough to take steps on, and nothing stops them."""
+        return self.enabled and not self.stopped and len(self.replay) >= self.settings.least_pairs
+
+    @property
+    def factor(self) -> float:
+        """Of the learning rate: falls at roll backs."""
+        return self.rates.factor
+
+    def due(self) -> bool:
+        """Whether :meth:`work` would take a step now."""
+        wait = 1.0 / self.settings.step_rate
+        return self.learning and (
+            self._last_work is None or self._clock() - self._last_work >= wait
+        )
+
+    def work(self) -> StepResult | None:
+        """
+        One step of the optimiser, and what follows from it, where one is due.
+
+        :returns: the step; None where none was due.
+        :raises AdaptationError: a revision or the state cannot be written; learning goes on.
+        """
+        if not self.due():
+            return None
+        self._last_work = self._clock()
+        pairs = self.replay.sample(self.settings.batch)
+        if not pairs:
+            return None
+        anchors = None
+        if self._anchors is not None and self.settings.anchor_batch:
+            anchors = self._anchors.sample(self.settings.anchor_batch, self._rng)
+        step = self.distiller.step(pairs, anchors)
+        self.last_step = step
+        self.steps += 1
+        self._bad = 0 if step.finite else self._bad + 1
+        if not step.finite:
+            self.counters.add('step without a finite gradient')
+        if self._watch.update(step.loss) or self._bad >= RESET_STEPS:
+            self._go_back('the loss has exploded')
+            return step
+        self.candidate.follow(self.settings.average)
+        self._since += 1
+        if self._since >= self.settings.consider_steps:
+            self.consider()
+        now = self._clock()
+        if self.memory is not None and now - self._last_save >= self.settings.save_seconds:
+            self.save_state()
+        return step
+
+    def consider(self) -> Decision | None:
+        """
+        Let the guard judge the weights now; offers a revision, waits or goes back.
+
+        :returns: the decision; None where there is nothing held out yet.
+        :raises AdaptationError: the revision cannot be written; learning goes on.
+        """
+        self._since = 0
+        pairs = sorted(self.held_out.pairs(), key=lambda pair: pair.stamp_ns)
+        if not pairs:
+            return None
+        before, after = self.candidate.errors(pairs)
+        anchors_before = anchors_after = None
+        if self._anchors is not None:
+            anchors_before, anchors_after = self.candidate.anchor_errors(self._anchors)
+        decision = self._guard.judge(before, after, anchors_before, anchors_after)
+        self.decision = decision
+        self.counters.add(f'guard: {decision.action}')
+        if decision.action == 'offer':
+            self._accept(decision, after, anchors_after)
+        elif decision.action == 'roll back':
+            self._go_back(decision.reason)
+        return decision
+
+    def _accept(
+        self,
+        decision: Decision,
+        errors: NDArray[np.float64],
+        anchors: NDArray[np.float64] | None,
+    ) -> None:
+        """Make the judged weights the good ones, and a revision of them."""
+        if self.store is not None:
+            metrics: dict[str, Any] = {
+                'held_out_error': float(np.nanmean(errors)),
+                'held_out_gain': decision.gain,
+                'p': decision.p,
+            }
+            if anchors is not None:
+                metrics['anchor_abs_rel'] = float(np.nanmean(anchors))
+                metrics['anchor_change'] = decision.anchor_change
+            self.current = self.candidate.write(
+                self.store,
+                self.current,
+                metrics,
+                {
+                    'method': 'distillation on the vehicle',
+                    'teacher': self.teacher.name,
+                    'steps': self.steps,
+                    'pairs': self.counters['taken'],
+                    'part': self.settings.distiller.part,
+                },
+                self.held_out.pairs(),
+            )
+        self.candidate.accept()
+        self.offers += 1
+        self.distiller.rate = self.settings.distiller.rate * self.rates.offered()
+
+    def _go_back(self, reason: str) -> None:
+        """Back to the weights that were good, more slowly from there."""
+        self.problem = f'went back to the last good weights: {reason}'
+        self.candidate.go_back()
+        self.rollbacks += 1
+        self.counters.add('roll back')
+        self.distiller.rate = self.settings.distiller.rate * self.rates.rolled_back()
+        self._watch.reset()
+        self._bad = self._since = 0
+
+    # what people and the node ask for
+
+    def enable(self, on: bool) -> None:
+        """
+        Learn, or leave everything as it is.
+
+        :param on: whether to learn.
+        """
+        self.enabled = on
+        if on:
+            self.stopped = ''
+
+    def stop(self, reason: str) -> None:
+        """
+        Stop learning until it is enabled again: memory, disk.
+
+        :param reason: for people.
+        """
+        self.stopped = self.problem = reason
+
+    def save(self) -> Decision | None:
+        """
+        Judge the weights now, and keep the state of learning.
+
+        :raises AdaptationError: it cannot be written.
+        """
+        decision = self.consider()
+        self.save_state()
+        return decision
+
+    def rollback(self) -> Bundle:
+        """
+        Go back to the revision before the one in use, and make it the one in use.
+
+        :returns: that revision, or the bundle as it came.
+        :raises AdaptationError: there is none before.
+        """
+        if self.store is None:
+            msg = 'there is no store of revisions, so there is none to go back to'
+            raise AdaptationError(msg)
+        before = self.store.before(self.base)
+        self._use(before)
+        self.rollbacks += 1
+        self.distiller.rate = self.settings.distiller.rate * self.rates.rolled_back()
+        return before
+
+    def reset(self) -> None:
+        """
+        Back to the bundle as it came; pairs and the state of learning are forgotten.
+
+        :raises AdaptationError: the memory cannot be written.
+        """
+        self.replay.clear()
+        self.held_out.clear()
+        self.rates.reset()
+        self._use(self.base)
+        self.time_jumped()
+        self.steps = 0
+        self.counters.clear()
+        self.save_state()
+
+    def time_jumped(self) -> None:
+        """Stamps start anew: a bag loops, or the clock was set."""
+        self._forget_times()
+        self._shutter.reset()
+        self._gates.reset()
+        if self._maker is not None:
+            self._maker.reset()
+
+    def status(self) -> dict[str, Any]:
+        """Numbers for diagnostics, plain values."""
+        step, decision = self.last_step, self.decision
+        return {
+            'steps': self.steps,
+            'loss': None if step is None else step.loss,
+            'confidence': None if step is None else step.confidence,
+            'mask share': None if step is None else step.mask_share,
+            'replay pairs': len(self.replay),
+            'replay MB': round(self.replay.bytes / 1e6, 1),
+            'held out': len(self.held_out),
+            'offers': self.offers,
+            'roll backs': self.rollbacks,
+            'learning rate factor': self.rates.factor,
+            'decision': '' if decision is None else f'{decision.action}: {decision.reason}',
+            'revision': self.current.revision,
+            'parent': self.current.parent or '',
+            'alignment': '' if self.alignment is None else self.alignment.text,
+            'stopped': self.stopped,
+            'problem': self.problem,
+        }
+
+    # state
+
+    def save_state(self) -> None:
+        """
+        Write the state of learning whole or not at all; nothing where there is no memory.
+
+        :raises AdaptationError: it cannot be written.
+        """
+        self._last_save = self._clock()
+        if self.memory is None:
+            return
+        values = {
+            'revision': self.current.revision,
+            'digest': self.current.digest,
+            'part': self.settings.distiller.part,
+            'steps': self.steps,
+            'rates': self.rates.state(),
+            'guard': self._guard.state(),
+            'average': self.settings.average,
+        }
+        write_state(
+            self.memory / 'state', self.candidate.tensors(), self.distiller.state(), values
+        )
+
+    def _resume(self) -> None:
+        """Go on where an earlier run was saved, if that was with the same good weights."""
+        if self.memory is None:
+            return
+        found = read_state(self.memory / 'state')
+        if found is None:
+            return
+        values = found.values
+        same = (
+            values.get('digest') == self.current.digest
+            and values.get('part') == self.settings.distiller.part
+            and values.get('average') == self.settings.average
+        )
+        if not same:
+            self.counters.add('saved state is of other weights')
+            return
+        self.candidate.load(found.weights)
+        self.distiller.load_state(found.optimiser)
+        self.rates.load_state(values['rates'])
+        self._guard.load_state(values['guard'])
+        self.steps = int(values['steps'])
+        self.distiller.rate = self.settings.distiller.rate * self.rates.factor
+
+    def _begin(self, bundle: Bundle) -> None:
+        """Student, distiller and candidate from a bundle or revision."""
+        self.current = bundle
+        self.student = load_student(bundle, self._device)
+        self.distiller = Distiller(self.student, self._confidence, self.settings.distiller)
+        self.distiller.rate = self.settings.distiller.rate * self.rates.factor
+        original = None
+        if bundle is not self.base and self._anchors is not None:
+            original = Distiller(
+                load_student(self.base, self._device), None, self.settings.distiller
+            ).anchor_errors(self._anchors)
+        self.candidate = Candidate(self.student, self.distiller, original)
+        self._watch.reset()
+        self._bad = self._since = 0
+        self.stopped = ''
+
+    def _use(self, bundle: Bundle) -> None:
+        """Make a bundle or revision the one in use, here and for the depth node."""
+        if self.store is not None:
+            self.store.use(bundle)
+        self._begin(bundle)
+
+    def _forget_times(self) -> None:
+        self._last_pair: float | None = None
+        self._last_work: float | None = None
+        self._first_stamp: int | None = None
+        self._last_save = self._clock()
