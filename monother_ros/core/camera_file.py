@@ -18,17 +18,17 @@ def read_camera_info(path: str | Path) -> Intrinsics:
     :param path: of the file, YAML.
     :raises CalibrationError: it cannot be read, or a field is missing or impossible.
     """
-    path = Path(path)
-    try:
-        import yaml
-    except ImportError as err:
-        msg = f'{path} needs PyYAML to be read; pip install PyYAML'
-        raise CalibrationError(msg) from err
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        msg = f'{path} cannot be read: {err}'
-        raise CalibrationError(msg) from err
+    return camera_info_intrinsics(read_yaml(path), str(path))
+
+
+def camera_info_intrinsics(data: Any, where: str) -> Intrinsics:
+    """
+    Intrinsics from the content of a camera_info file.
+
+    :param data: what YAML gave.
+    :param where: its file and place, for messages.
+    :raises CalibrationError: a field is missing or impossible.
+    """
     try:
         k = [float(v) for v in data['camera_matrix']['data']]
         d = tuple(float(v) for v in data.get('distortion_coefficients', {}).get('data', ()))
@@ -44,7 +44,29 @@ def read_camera_info(path: str | Path) -> Intrinsics:
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as err:
         msg = (
-            f'{path} is no camera_info file: {type(err).__name__} {err}; image_width, '
+            f'{where} is no camera_info file: {type(err).__name__} {err}; image_width, '
             'image_height and camera_matrix.data are needed'
         )
+        raise CalibrationError(msg) from err
+
+
+def read_yaml(path: str | Path) -> Any:
+    """
+    Content of a YAML file; the first line '%YAML:1.0' that OpenCV wants is left out.
+
+    :raises CalibrationError: it cannot be read, or PyYAML is not installed.
+    """
+    path = Path(path)
+    try:
+        import yaml
+    except ImportError as err:
+        msg = f'{path} needs PyYAML to be read; pip install PyYAML'
+        raise CalibrationError(msg) from err
+    try:
+        text = path.read_text(encoding='utf-8')
+        if text.startswith('%YAML:'):
+            text = text.partition('\n')[2]
+        return yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        msg = f'{path} cannot be read: {err}'
         raise CalibrationError(msg) from err
