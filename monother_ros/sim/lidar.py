@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.sim.materials import table
+from monother_ros.sim.material_sets import table_of
 
 if TYPE_CHECKING:
     from monother_ros.sim.rig import Rig
@@ -66,7 +66,8 @@ def scan(
     extinction = np.float32(weather.extinction_visible)
     distance = np.where(np.isfinite(hits.distance), hits.distance, np.float32(1e6))
     cosine = np.abs(np.einsum('ij,ij->i', hits.normal, turned))
-    seen = table('lidar')[hits.material] * (np.float32(0.25) + np.float32(0.75) * cosine)
+    seen = table_of('lidar', world.materials)[hits.material]
+    seen *= np.float32(0.25) + np.float32(0.75) * cosine
     seen *= np.exp(-2 * extinction * distance)
     needed = np.float32(WEAKEST) * (distance / np.float32(lidar.range_max)) ** 2
     margin = np.exp(rng.normal(0, 0.35, count).astype(np.float32))

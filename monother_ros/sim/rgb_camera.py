@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.sim import textures
-from monother_ros.sim.materials import SKY, table
+from monother_ros.sim.material_sets import table_of
+from monother_ros.sim.materials import SKY
 
 if TYPE_CHECKING:
     from monother_ros.sim.raycast import Hits
@@ -196,20 +197,21 @@ def _surfaces(hits: Hits, world: World) -> Floats:
     weather = world.weather
     radiance = textures.albedo(hits, world)
     radiance *= irradiance(hits, world)
-    shiny = np.flatnonzero(table('specular')[hits.material].reshape(-1) > 0.12)
+    specular = table_of('specular', world.materials)
+    shiny = np.flatnonzero(specular[hits.material].reshape(-1) > 0.12)
     if len(shiny):
         direction = hits.direction.reshape(-1, 3)[shiny]
         normal = hits.normal.reshape(-1, 3)[shiny]
         cosine = np.einsum('ij,ij->i', direction, normal)
         mirrored = direction - 2 * cosine[:, None] * normal
         seen = sky_radiance(world, mirrored) if not world.indoor else weather.daylight * 0.4
-        strength = table('specular')[hits.material.reshape(-1)[shiny]]
+        strength = specular[hits.material.reshape(-1)[shiny]]
         strength = strength * (0.12 + 0.88 * (1 - np.abs(cosine)) ** 4)
         # what is mirrored from below the horizon is ground, not sky
         strength = strength * np.where(mirrored[:, 2] > 0, 1.0, 0.35)
         flat = radiance.reshape(-1, 3)
         flat[shiny] += strength[:, None].astype(np.float32) * seen
-    glow = table('glow')[hits.material]
+    glow = table_of('glow', world.materials)[hits.material]
     if glow.any():
         on = 1.6 if world.indoor or weather.time_of_day != 'day' else 0.1
         radiance += (glow * np.float32(on))[..., None] * _color((1.0, 0.93, 0.8))

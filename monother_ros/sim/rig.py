@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 
+MOUNTS = {'mast': (1.0, 0.0), 'low': (0.62, -0.03), 'high': (1.5, 0.10)}
+"""How the cameras are mounted: factor on their height, and how far they look down, radians."""
+
 OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Rotation that turns optical axes into body axes: body = OPTICAL @ optical."""
 
@@ -114,6 +117,7 @@ def make_rig(
     rgb_size: tuple[int, int] = (480, 360),
     rings: int = 16,
     columns: int = 720,
+    mount: str = 'mast',
 ) -> Rig:
     """
     Rig with the mounting tolerances of a real one.
@@ -126,7 +130,10 @@ def make_rig(
     :param rgb_size: (width, height) of the RGB image in pixels.
     :param rings: LiDAR rings.
     :param columns: LiDAR measurements per ring.
+    :param mount: mast; low, about 0.75 m as on a small robot, looking up a little; or high, about
+        1.8 m as on a vehicle's roof, looking down.
     """
+    raised, nod = MOUNTS[mount]
     scale = size[0] / 320
     focal = 260 * scale * float(rng.uniform(0.98, 1.02))
     centre = rng.normal(0, 2.0, 2) * scale
@@ -151,9 +158,9 @@ def make_rig(
         cy=(rgb_size[1] - 1) / 2 + float(rgb_centre[1]),
         distortion=(-0.10, 0.02, float(rng.normal(0, 3e-4)), float(rng.normal(0, 3e-4)), 0.0),
     )
-    height = 1.2 * float(rng.uniform(0.87, 1.13))
+    height = 1.2 * float(rng.uniform(0.87, 1.13)) * raised
     tilt = rng.normal(0, 0.006, (3, 3))
-    down = float(rng.uniform(0.0, 0.05))
+    down = float(rng.uniform(0.0, 0.05)) + nod
     # each optical frame is the sensor's body frame, turned by a small mounting error
     return Rig(
         thermal=thermal,

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import SimulationError
+from monother_ros.sim.material_sets import CLIMATES, weather_of
 from monother_ros.sim.raycast import CameraRays, Hits
-from monother_ros.sim.rig import Rig, make_rig, rotation, transform
+from monother_ros.sim.response import RESPONSES
+from monother_ros.sim.rig import MOUNTS, Rig, make_rig, rotation, transform
 from monother_ros.sim.scenes import SCENES, build_scene
 from monother_ros.sim.thermal_camera import ThermalCamera
 from monother_ros.sim.weather import TIMES, WEATHERS, Weather, make_weather
@@ -36,7 +38,7 @@ class SimConfig:
     """
     What to simulate.
 
-    :param scene: street, corridor, woods or yard.
+    :param scene: street, corridor, woods, yard or farm.
     :param seed: of everything random, >= 0.
     :param time_of_day: day, dusk or night.
     :param weather: clear, fog, smoke or rain.
@@ -50,6 +52,10 @@ class SimConfig:
     :param bits: of the thermal counts, 14 or 16.
     :param shutter: whether shutter events happen.
     :param movers: whether people and cars move.
+    :param materials: temperate, desert, winter or industrial: temperatures and colours.
+    :param response: linear, black_hot, equalised, compressed or worn: what the thermal camera
+        makes of the radiance.
+    :param mount: mast, low or high: where the cameras are.
     :raises SimulationError: a value outside of what is allowed.
     """
 
@@ -67,6 +73,9 @@ class SimConfig:
     bits: int = 14
     shutter: bool = True
     movers: bool = True
+    materials: str = 'temperate'
+    response: str = 'linear'
+    mount: str = 'mast'
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -75,6 +84,9 @@ class SimConfig:
             ('time of day', self.time_of_day, TIMES),
             ('weather', self.weather, WEATHERS),
             ('bits', self.bits, (14, 16)),
+            ('set of materials', self.materials, CLIMATES),
+            ('response', self.response, RESPONSES),
+            ('mount', self.mount, MOUNTS),
         ):
             if value not in allowed:
                 msg = f'{name} {value!r} is not known; use one of {list(allowed)}'
@@ -137,14 +149,22 @@ class Simulator:
             rgb_size=(config.rgb_width, config.rgb_height),
             rings=config.lidar_rings,
             columns=config.lidar_columns,
+            mount=config.mount,
         )
         parts = build_scene(config.scene, self._rng(_LAYOUT), movers=config.movers)
-        self.weather: Weather = make_weather(
+        drawn = make_weather(
             config.time_of_day, config.weather, self._rng(_WEATHER), indoor=parts.indoor
         )
-        self.world = World(config.scene, parts, self.weather, self._rng(_PATTERN))
+        self.weather: Weather = weather_of(drawn, config.materials, indoor=parts.indoor)
+        self.world = World(
+            config.scene, parts, self.weather, self._rng(_PATTERN), config.materials
+        )
         self.camera = ThermalCamera(
-            self.rig.thermal, self.world, self._rng(_SENSOR), bits=config.bits
+            self.rig.thermal,
+            self.world,
+            self._rng(_SENSOR),
+            bits=config.bits,
+            response=config.response,
         )
         self._thermal_rays = CameraRays(self.rig.thermal)
         self._rgb_rays: CameraRays | None = None

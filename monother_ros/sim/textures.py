@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.sim.materials import MATERIAL_INDEX, table
+from monother_ros.sim.material_sets import table_of
+from monother_ros.sim.materials import MATERIAL_INDEX
 
 if TYPE_CHECKING:
     from monother_ros.sim.raycast import Hits
@@ -36,6 +37,7 @@ SMOOTH = {'wall_indoor': 0.35, 'ceiling': 0.3, 'car_paint': 0.5, 'car_hood': 0.5
 TINTED = (
     'brick', 'plaster', 'window_frame', 'door', 'roof', 'car_paint', 'car_hood', 'plastic',
     'cloth', 'trousers', 'hair', 'skin', 'steel_paint', 'sign', 'machine', 'cardboard', 'cabinet',
+    'hide',
 )  # fmt: skip
 """Materials that take an object's colour in full; what grows or is ground keeps its own."""
 
@@ -98,13 +100,13 @@ def albedo(hits: Hits, world: World) -> Floats:
     :returns: (H, W, 3) float32 in [0, 1]; zero for sky.
     """
     material = hits.material
-    color = np.take(table('color'), material, 0)
+    color = np.take(table_of('color', world.materials), material, 0)
     tint = np.take(world.colors, hits.instance, 0)
     tint -= 1
     tint *= np.take(_by_material(dict.fromkeys(TINTED, 1.0), 0.2), material)[..., None]
     tint += 1
     color *= tint
-    amplitude = np.take(table('pattern') * _by_material(SMOOTH, 1.0), material)
+    amplitude = np.take(table_of('pattern', world.materials) * _by_material(SMOOTH, 1.0), material)
     shift = (hits.instance.astype(np.float32) * np.float32(37.0)) % np.float32(512)
     # blotches of metres need no more than every second pixel
     half = world.pattern(hits.point[::2, ::2], 4.0, shift[::2, ::2])

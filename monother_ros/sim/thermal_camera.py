@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
-from monother_ros.sim.materials import lookup, table
+from monother_ros.sim.material_sets import table_of
+from monother_ros.sim.materials import lookup
 from monother_ros.sim.radiometry import Planck, reflectance, sky_temperature
 from monother_ros.sim.raycast import Hits
+from monother_ros.sim.response import WORN_PATTERN, respond
 from monother_ros.sim.world import World
 
 KELVIN = 273.15
@@ -28,6 +30,10 @@ class SurfaceTemperature:
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         weather = world.weather
         self._world = world
+
+        def table(field: str) -> NDArray[np.float32]:
+            return table_of(field, world.materials)
+
         count = len(table('day'))
         offset = table(weather.time_of_day) + rng.normal(0, 0.8, count).astype(np.float32)
         base = weather.air + weather.contrast * offset
@@ -87,10 +93,17 @@ class ThermalCamera:
     :param world: the place; its weather holds.
     :param rng: source of this camera's own constants.
     :param bits: 14 or 16: counts saturate there (16 bits come with four times the gain).
+    :param response: what it makes of the signal, see :mod:`monother_ros.sim.response`.
     """
 
     def __init__(
-        self, intrinsics: Intrinsics, world: World, rng: np.random.Generator, *, bits: int = 14
+        self,
+        intrinsics: Intrinsics,
+        world: World,
+        rng: np.random.Generator,
+        *,
+        bits: int = 14,
+        response: str = 'linear',
     ) -> None:
         self.intrinsics = intrinsics
         self._world = world
@@ -123,6 +136,12 @@ class ThermalCamera:
         self._wave = rng.uniform([0.05, 0.02, 0.0], [0.2, 0.06, 6.28])
         self._seed = int(rng.integers(2**31))
         self._coverage = float(rng.uniform(0, 512))
+        self._response = response
+        if response == 'worn':
+            self._fixed = self._fixed * WORN_PATTERN
+            self.noise *= WORN_PATTERN / 2
+        self._reflect = np.clip(1 - table_of('emissivity', world.materials), 0, 1)
+        self._gloss = table_of('gloss', world.materials)
 
     def shutter_since(self, t: float) -> float | None:
         """
@@ -170,7 +189,9 @@ class ThermalCamera:
         emitted = planck.radiance(self.surface(hits))
         normal, direction = hits.normal, hits.direction
         cosine = np.clip(-np.einsum('ijk,ijk->ij', normal, direction), 0, 1)
-        share = reflectance(cosine, lookup(_REFLECT, hits.material), lookup(_GLOSS, hits.material))
+        share = reflectance(
+            cosine, lookup(self._reflect, hits.material), lookup(self._gloss, hits.material)
+        )
         air = planck.radiance(np.float32(weather.air))
         if world.indoor:
             reflected = air
@@ -216,9 +237,6 @@ class ThermalCamera:
         signal += column * self._column + row * self._row
         noise = rng.standard_normal(signal.shape, np.float32)
         signal += np.float32(self.noise * self.slope) * noise
+        signal = respond(signal, self._response, self.limit)
         np.clip(np.rint(signal, out=signal), 0, self.limit, out=signal)
         return np.asarray(signal, np.uint16)
-
-
-_REFLECT = np.clip(1 - table('emissivity'), 0, 1)
-_GLOSS = table('gloss')

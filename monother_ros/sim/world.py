@@ -108,12 +108,19 @@ class World:
     :param parts: from the scene recipe.
     :param weather: air, sun, sky.
     :param rng: source of the surface pattern.
+    :param materials: set of materials, see :mod:`monother_ros.sim.material_sets`.
     """
 
     def __init__(
-        self, name: str, parts: Parts, weather: Weather, rng: np.random.Generator
+        self,
+        name: str,
+        parts: Parts,
+        weather: Weather,
+        rng: np.random.Generator,
+        materials: str = 'temperate',
     ) -> None:
         self.name = name
+        self.materials = materials
         self.weather = weather
         self.indoor = parts.indoor
         self.scene = parts.scene

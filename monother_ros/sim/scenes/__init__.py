@@ -11,7 +11,7 @@ import numpy as np
 from monother_ros.core.errors import SimulationError
 from monother_ros.sim.world import Parts
 
-SCENES = ('street', 'corridor', 'woods', 'yard')
+SCENES = ('street', 'corridor', 'woods', 'yard', 'farm')
 
 
 def build_scene(name: str, rng: np.random.Generator, *, movers: bool = True) -> Parts:
