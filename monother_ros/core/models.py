@@ -29,12 +29,7 @@ def model_folders() -> list[Path]:
 
 def list_bundles() -> dict[str, Path]:
     """Folder of every bundle that a name finds, by that name."""
-    found: dict[str, Path] = {}
-    for folder in model_folders():
-        if folder.is_dir():
-            for manifest in sorted(folder.glob(f'*/{_MANIFEST}')):
-                found.setdefault(manifest.parent.name, manifest.parent)
-    return found
+    return _known(_MANIFEST)
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
@@ -46,24 +41,47 @@ def find_bundle(name_or_path: str | Path) -> Path:
         in :func:`model_folders` first and then in the working directory.
     :raises BundleError: nothing is there; the message lists what is known.
     """
+    return find_model(name_or_path, _MANIFEST, 'model bundle')
+
+
+def find_model(name_or_path: str | Path, file: str, what: str) -> Path:
+    """
+    Folder that holds a certain file, of those that belong to models.
+
+    :param name_or_path: as for :func:`find_bundle`.
+    :param file: name of the file that makes it one, e.g. 'anchors.npz'.
+    :param what: for the message.
+    :raises BundleError: nothing is there; the message lists what is known.
+    """
     text = os.fspath(name_or_path)
     if not text:
-        msg = 'the model name is empty; give the name of a bundle or its folder'
+        msg = f'the name of the {what} is empty; give a name or a folder'
         raise BundleError(msg)
     path = Path(text).expanduser()
     explicit = isinstance(name_or_path, Path) or os.sep in text or text.startswith(('.', '~'))
     if not explicit:
         for folder in model_folders():
-            if (folder / text / _MANIFEST).is_file():
+            if (folder / text / file).is_file():
                 return folder / text
-    if (path / _MANIFEST).is_file():
+    if (path / file).is_file():
         return path
     if explicit and path.exists():
-        return path  # load_bundle says what is wrong with it
-    known = ', '.join(sorted(list_bundles())) or 'none'
-    what = 'no model bundle at' if explicit else 'no model bundle named'
+        return path  # whoever reads it says what is wrong with it
+    known = ', '.join(sorted(_known(file))) or 'none'
+    place = f'no {what} at' if explicit else f'no {what} named'
+    plural = 'model bundles' if file == _MANIFEST else f'those with {file}'
     msg = (
-        f'there is {what} {text}; known bundles: {known}. Give the folder of a bundle, or set '
+        f'there is {place} {text}; known {plural}: {known}. Give the folder of a {what}, or set '
         f'{VARIABLE} to the folder that holds it'
     )
     raise BundleError(msg)
+
+
+def _known(file: str) -> dict[str, Path]:
+    """Folder of everything with such a file, by the name that finds it."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        if folder.is_dir():
+            for item in sorted(folder.glob(f'*/{file}')):
+                found.setdefault(item.parent.name, item.parent)
+    return found
