@@ -121,7 +121,9 @@ class FrameResult:
     :ivar timings: seconds of each stage that ran: shutter, normalise, engine, resize, limits,
         cloud, color.
     :ivar intrinsics: camera of the outputs, None where not known.
-    :ivar revision: model revision that made the depth.
+    :ivar revision: model revision that made the depth; one and the same for all of the frame.
+    :ivar engine_error: why the engine on trial did not make this frame and was left for the one
+        before it, or None.
     :ivar scale: factor that was applied to the network's depth for the focal length.
     :ivar calibration_error: why the intrinsics of the frame were not used, or None.
     """
@@ -135,5 +137,6 @@ class FrameResult:
     timings: dict[str, float] = field(default_factory=dict)
     intrinsics: Intrinsics | None = None
     revision: str = ''
+    engine_error: str | None = None
     scale: float = 1.0
     calibration_error: str | None = None

@@ -17,7 +17,7 @@ from monother_ros.core.bundle import Bundle
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.cloud import FIELDS, CloudBuilder, ColorSampler
 from monother_ros.core.colorize import colorize
-from monother_ros.core.errors import BundleError, CalibrationError
+from monother_ros.core.errors import BundleError, CalibrationError, EngineError
 from monother_ros.core.frames import (
     FrameResult,
     PipelineSettings,
@@ -97,6 +97,7 @@ class Pipeline:
         self._cloud: CloudBuilder | None = None
         self._sampler: ColorSampler | None = None
         self._fitted: tuple[Any, Intrinsics | None, str | None] | None = None
+        self._spare: InferenceEngine | None = None
         self._use(engine)
 
     @property
@@ -104,17 +105,47 @@ class Pipeline:
         """Engine that runs the next frame."""
         return self._engine
 
-    def swap_engine(self, engine: InferenceEngine) -> InferenceEngine:
+    def swap_engine(
+        self, engine: InferenceEngine, *, trial: bool = False
+    ) -> InferenceEngine | None:
         """
         Run another engine from the next frame on; waits for a frame in progress.
 
-        :returns: the engine used so far, for the caller to close or to go back to.
-        :raises BundleError: see the class; the old engine stays.
+        :param trial: keep the engine used so far until :meth:`settle`. Where the new one fails
+            before that, the old one makes that very frame and all that follow. Of two engines on
+            trial in a row, what is kept is the engine before the first.
+        :returns: an engine that the pipeline has let go, for the caller to close: the one used so
+            far, with `trial` None, or an engine on trial that this one takes the place of.
+        :raises BundleError: see the class, or on trial an engine whose input is made in another
+            way; the old engine stays.
         """
         with self._lock:
             old = self._engine
+            if not trial:
+                self._use(engine)
+                return old
+            new, was = engine.bundle, old.bundle
+            if (new.inputs, new.normalisation) != (was.inputs, was.normalisation):
+                msg = (
+                    f'{new.name} {new.revision} takes other inputs than {was.name} {was.revision}'
+                )
+                raise BundleError(msg)
             self._use(engine)
+            if self._spare is None:
+                self._spare = old
+                return None
             return old
+
+    def settle(self) -> InferenceEngine | None:
+        """
+        End the trial of an engine, after a frame.
+
+        :returns: the engine that is not used any more, for the caller to close; None where no
+            engine was on trial, or where it has failed (:attr:`FrameResult.engine_error`).
+        """
+        with self._lock:
+            spare, self._spare = self._spare, None
+            return spare
 
     def reset(self) -> None:
         """Forget earlier frames: time has jumped, or it is another camera."""
@@ -191,7 +222,7 @@ class Pipeline:
         spent['normalise'] = clock() - start
 
         start = clock()
-        outputs = engine.infer(inputs)
+        outputs, engine = self._infer(inputs, result)
         spent['engine'] = clock() - start
 
         height, width = frame.image.shape
@@ -220,6 +251,27 @@ class Pipeline:
             )
             spent['color'] = clock() - start
         return result
+
+    def _infer(
+        self, inputs: dict[str, NDArray[Any]], result: FrameResult
+    ) -> tuple[dict[str, NDArray[Any]], InferenceEngine]:
+        """
+        Run the engine; where one on trial fails, the one before it takes over for good.
+
+        :returns: the outputs, and the engine that made them.
+        """
+        engine = self._engine
+        try:
+            outputs = engine.infer(inputs)
+        except EngineError as err:
+            if self._spare is None:
+                raise
+            result.engine_error = str(err)
+            engine, self._spare = self._spare, None
+            self._use(engine)
+            outputs = engine.infer(inputs)
+        result.revision = engine.bundle.revision
+        return outputs, engine
 
     def _planes(
         self,

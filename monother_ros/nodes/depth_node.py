@@ -7,15 +7,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]
 from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
 
-from monother_ros.core.bundle import find_bundle, load_bundle
+from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
+from monother_ros.core.errors import BundleError
 from monother_ros.core.pipeline import Pipeline, PipelineSettings
 from monother_ros.engines.base import Engine, EngineOptions
 from monother_ros.engines.select import load_engine
@@ -27,12 +29,14 @@ from monother_ros.nodes.report import node_health
 from monother_ros.nodes.rgb import RgbInput
 from monother_ros.nodes.runner import spin_until_signal
 from monother_ros.nodes.statistics import FrameStatistics
+from monother_ros.nodes.swap import RevisionSwap, revision_folder
 from monother_ros.nodes.worker import Arrival, FrameWorker
 from monother_ros.ros import parameters as node_parameters
 from monother_ros.ros.diagnostics import diagnostic_array
 from monother_ros.ros.messages import stamp_ns
 from monother_ros.ros.parameter_guard import ParameterGuard
 from monother_ros.ros.parameters import DepthNodeParameters
+from monother_ros.ros.qos import latched_profile, overridable
 from monother_ros.ros.transport import describe_transport
 
 HOUSEKEEPING = 0.25
@@ -78,7 +82,8 @@ class DepthNode(GuardedLifecycleNode):
 
     def _empty(self) -> None:
         """Hold nothing, as before the node is configured."""
-        self.engine: Engine | None = None
+        self.swap: RevisionSwap | None = None
+        self.revision: Any = None
         self.pipeline: Pipeline | None = None
         self.outputs: Outputs | None = None
         self.calibration: Calibration | None = None
@@ -87,6 +92,11 @@ class DepthNode(GuardedLifecycleNode):
         self.image: WatchedSubscription | None = None
         self.info: WatchedSubscription | None = None
         self._housekeeper: Any = None
+
+    @property
+    def engine(self) -> Engine | None:
+        """Engine that runs the next frame; None before the node is configured."""
+        return None if self.pipeline is None else cast(Engine, self.pipeline.engine)
 
     # transitions
 
@@ -101,14 +111,36 @@ class DepthNode(GuardedLifecycleNode):
         self.statistics.clear()
         bundle = load_bundle(find_bundle(parameters.model))
         options = EngineOptions(threads=parameters.threads, device=parameters.device, warmup=False)
-        self.engine = load_engine(bundle, parameters.engine, options)
-        self.pipeline = Pipeline(self.engine, _settings(parameters))
+
+        def build(chosen: Bundle) -> Engine:
+            return load_engine(chosen, parameters.engine, options)
+
+        folder = revision_folder(parameters.revisions)
+        if folder is None:
+            engine = build(bundle)
+        else:
+            self.swap = RevisionSwap(bundle, folder, self.get_logger(), self.statistics.usual)
+            engine = self.swap.first_engine(build)
+        try:
+            self.pipeline = Pipeline(engine, _settings(parameters))
+        except BundleError:
+            engine.close()
+            raise
         self.outputs = Outputs(self, parameters)
         self.calibration = Calibration(self.resolve_topic_name('thermal/camera_info'))
         self.rgb = RgbInput(self, parameters)
+        if self.swap is not None:
+            self.swap.start(self.pipeline)
+            self.revision = self.create_subscription(
+                String,
+                'revision',
+                never_raise(self, self._on_revision),
+                latched_profile(),
+                qos_overriding_options=overridable(),
+            )
         self.get_logger().info(
-            f'model {bundle.name} revision {bundle.revision} on {self.engine.name} '
-            f'({getattr(self.engine, "reason", "")}); {describe_transport()}'
+            f'model {engine.bundle.name} revision {engine.bundle.revision} on {engine.name} '
+            f'({engine.reason}); {describe_transport()}'
         )
 
     def activate(self) -> None:
@@ -126,7 +158,13 @@ class DepthNode(GuardedLifecycleNode):
             self.engine.infer(inputs)
         parameters = self.guard.current
         self.worker = FrameWorker(
-            self, self.pipeline, self.outputs, self.calibration, self.rgb, self.statistics
+            self,
+            self.pipeline,
+            self.outputs,
+            self.calibration,
+            self.rgb,
+            self.statistics,
+            self.swap,
         )
         self.worker.start()
         self.image = subscribe_image(
@@ -162,14 +200,20 @@ class DepthNode(GuardedLifecycleNode):
             self.worker = None
 
     def cleanup(self) -> None:
-        """Free the engine and the publishers."""
+        """Free the engines and the publishers."""
+        if self.revision is not None:
+            self.destroy_subscription(self.revision)
+            self.revision = None
+        if self.swap is not None:
+            swap, self.swap = self.swap, None
+            swap.stop()
         if self.rgb is not None:
             self.rgb.destroy()
         if self.outputs is not None:
             self.outputs.destroy()
+        engine = self.engine
         self.rgb = self.outputs = self.calibration = self.pipeline = None
-        if self.engine is not None:
-            engine, self.engine = self.engine, None
+        if engine is not None:
             engine.close()
 
     def destroy_node(self) -> None:
@@ -197,7 +241,13 @@ class DepthNode(GuardedLifecycleNode):
         if self.worker is not None:
             self.worker.request_reset()
 
+    def _on_revision(self, msg: Any) -> None:
+        if self.swap is not None:
+            self.swap.request(msg.data)
+
     def _housekeep(self) -> None:
+        if self.swap is not None:
+            self.swap.look()
         if self.rgb is not None and self.outputs is not None:
             self.rgb.need(self.outputs.wanted().cloud)
 

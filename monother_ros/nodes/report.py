@@ -33,6 +33,7 @@ def node_health(node: DepthNode) -> dict[str, Health]:
         if rgb is not None:
             parts['rgb input'] = rgb
     parts['engine'] = _engine(node)
+    parts['revision'] = _revision(node)
     return parts
 
 
@@ -113,3 +114,23 @@ def _engine(node: DepthNode) -> Health:
         'digest': bundle.digest[:16],
     }
     return Health(OK, f'{bundle.name} {bundle.revision} on {engine.name}', values)
+
+
+def _revision(node: DepthNode) -> Health:
+    """Which revision makes depth, which one made which frames, and what was refused."""
+    engine = node.engine
+    if engine is None:
+        return Health(OK, 'no engine is loaded')
+    bundle = engine.bundle
+    if node.swap is None:
+        health = Health(OK, f'{bundle.name} {bundle.revision}; the parameter revisions is empty')
+    else:
+        health = node.swap.health(bundle)
+    values = {
+        'revision': bundle.revision,
+        'parent': bundle.parent or 'none',
+        'digest': bundle.digest[:16],
+        **health.values,
+        **node.statistics.revisions.values(),
+    }
+    return Health(health.level, health.message, values)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 
 from monother_ros.core.stats import Counters, LatencyWindow, RateMeter
+from monother_ros.nodes.frame_revisions import FrameRevisions
 
 STAGES = (
     'wait',
@@ -40,6 +41,7 @@ class FrameStatistics:
     :ivar image: size and encoding of the last image.
     :ivar frame_id: of the last image.
     :ivar idle: nobody subscribed to anything at the last image.
+    :ivar revisions: which revision made which frames.
     """
 
     def __init__(self) -> None:
@@ -58,6 +60,7 @@ class FrameStatistics:
             self.idle = False
             self.processed = 0
             self.resets = 0
+            self.revisions = FrameRevisions()
             self._drops = Counters()
             self._windows: dict[str, LatencyWindow] = {}
             self._rate = RateMeter()
@@ -80,6 +83,12 @@ class FrameStatistics:
                 if stage not in self._windows:
                     self._windows[stage] = LatencyWindow()
                 self._windows[stage].add(seconds)
+
+    def usual(self) -> float | None:
+        """Median of the seconds that the engine takes for a frame; None before the first."""
+        with self._lock:
+            window = self._windows.get('engine')
+            return None if window is None else window.latency().p50
 
     def clear_latency(self) -> None:
         """Forget latencies, as after a jump of the clock they are measured by."""

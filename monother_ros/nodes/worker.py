@@ -19,6 +19,7 @@ from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.outputs import Outputs
 from monother_ros.nodes.rgb import RgbInput
 from monother_ros.nodes.statistics import FrameStatistics
+from monother_ros.nodes.swap import RevisionSwap
 from monother_ros.ros.diagnostics import Throttle
 from monother_ros.ros.messages import stamp_ns, thermal_array
 
@@ -52,6 +53,7 @@ class FrameWorker:
     then, and reported in diagnostics.
 
     :param node: for clock and logger.
+    :param swap: brings new model revisions between two frames; None where there are none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class FrameWorker:
         calibration: Calibration,
         rgb: RgbInput,
         statistics: FrameStatistics,
+        swap: RevisionSwap | None = None,
     ) -> None:
         self._node = node
         self._pipeline = pipeline
@@ -69,6 +72,7 @@ class FrameWorker:
         self._calibration = calibration
         self._rgb = rgb
         self._statistics = statistics
+        self._swap = swap
         self._slot: LatestSlot[Arrival] = LatestSlot()
         self._stop = threading.Event()
         self._reset = threading.Event()
@@ -136,6 +140,7 @@ class FrameWorker:
         statistics.idle = not wanted.anything and not self._outputs.info_wanted()
         if statistics.idle:
             statistics.failure = None
+            statistics.revisions.paused()
             return
         image = thermal_array(msg, self._calibration.height)
         height, width = image.shape
@@ -145,6 +150,8 @@ class FrameWorker:
         if not wanted.anything:
             self._outputs.publish_info(self._output_camera(intrinsics), msg.header)
             return
+        if self._swap is not None:
+            self._swap.before_frame()
         # asked for when the cloud is built: an RGB image has until then to arrive
         rgb = functools.partial(self._rgb.match, msg)
         frame = ThermalFrame(image, stamp, msg.header.frame_id, intrinsics)
@@ -155,11 +162,14 @@ class FrameWorker:
         statistics.failure, statistics.skipped = None, result.skipped
         if result.skipped is not None:
             statistics.count(result.skipped)
+            statistics.revisions.paused()
             return
         computed = time.monotonic()
         self._outputs.publish(result, msg.header)
         published = time.monotonic()
         now = self._node.get_clock().now().nanoseconds
+        near_swap = self._swap is not None and self._swap.after_frame(result)
+        statistics.revisions.published(result.revision, stamp, published, near_swap)
         statistics.processed_frame(
             {
                 'wait': started - arrival.received,
@@ -184,6 +194,7 @@ class FrameWorker:
         if backwards or gap or self._reset.is_set():
             self._reset.clear()
             self._pipeline.reset()
+            self._statistics.revisions.paused()
             self._statistics.clear_latency()
             self._statistics.resets += 1
             if backwards:

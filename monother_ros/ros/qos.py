@@ -54,6 +54,18 @@ def output_profile(topic: str, reliability: str) -> QoSProfile:
     return sensor_profile(reliability, OUTPUT_DEPTH.get(topic, 5))
 
 
+def latched_profile() -> QoSProfile:
+    """Reliable profile whose last message also reaches those who subscribe later."""
+    from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
 def overridable() -> QoSOverridingOptions:
     """
     Policies that ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` may change.

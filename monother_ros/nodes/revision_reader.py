@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Revisions as the depth node reads them: found by name, compared with the model, tried out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from monother_ros.core.bundle import Bundle, load_bundle
+from monother_ros.core.errors import BundleError, EngineError
+from monother_ros.core.manifest import IDENTIFIER
+from monother_ros.engines.base import Engine
+from monother_ros.engines.check import check_engine, read_check
+from monother_ros.learning.revision_files import Current, read_current
+from monother_ros.learning.revisions import RevisionStore
+
+T = TypeVar('T')
+
+NICE = 10
+"""Niceness of reading and checking the files of a revision."""
+
+SLOWER = 10.0
+"""A revision is refused that takes this many times as long for a frame as the running one. Both
+have the same network, but the check shares the processor with the frames and with learning."""
+
+SLOWEST = 2.0
+"""Seconds for one frame that are always allowed."""
+
+
+class RevisionReader:
+    """
+    Reads a store of revisions that another process writes.
+
+    :param folder: of the store; it may not exist yet.
+    :param base: bundle of the `model` parameter; revisions must be of the same model.
+    """
+
+    def __init__(self, folder: Path, base: Bundle) -> None:
+        self.folder = folder
+        self.base = base
+        self._store = RevisionStore(folder)
+
+    def changed(self) -> Current | None:
+        """
+        Record of the revision in use, where it was written since the last call; cheap else.
+
+        :raises BundleError: it was, and cannot be read.
+        """
+        if not self._store.changed():
+            return None
+        record, problem = read_current(self.folder)
+        if record is None:
+            raise BundleError(problem)
+        return record
+
+    def candidates(self) -> tuple[list[str], str]:
+        """
+        Revisions to start with, best first.
+
+        The one in use, the one in use before, then those that were not withdrawn from the newest
+        to the oldest.
+
+        :returns: their names, and what is wrong with the record of the one in use; empty if fine.
+        """
+        self._store.changed()
+        if not self.folder.is_dir():
+            return [], ''
+        record, problem = read_current(self.folder)
+        known = [info for info in reversed(self._store.revisions()) if not info.withdrawn]
+        named = [] if record is None else [record.revision, record.previous]
+        names = [name for name in (*named, *(info.name for info in known)) if name]
+        return list(dict.fromkeys(names)), problem if known else ''
+
+    def manifest_digest(self, name: str) -> str:
+        """Digest of a revision by its manifest alone; empty where it cannot be read."""
+        try:
+            return self._load(name, verify=False).digest
+        except BundleError:
+            return ''  # load() says what is wrong
+
+    def load(self, name: str) -> Bundle:
+        """
+        Read a revision and verify every file of it.
+
+        :param name: of the revision, or the name of the base's own.
+        :raises BundleError: the name is none, the revision is missing, damaged or of another
+            model.
+        """
+        bundle = self._load(name, verify=True)
+        if bundle.revision != name:
+            msg = f'the folder {name} holds the revision {bundle.revision}'
+            raise BundleError(msg)
+        if bundle.name != self.base.name:
+            msg = f'{name} is a revision of the model {bundle.name}, not of {self.base.name}'
+            raise BundleError(msg)
+        for what in ('modality', 'inputs', 'normalisation'):
+            wanted, found = getattr(self.base, what), getattr(bundle, what)
+            if wanted != found:
+                msg = f'{name} has other {what} than {self.base.name}: {found}, not {wanted}'
+                raise BundleError(msg)
+        if bundle.outputs.keys() != self.base.outputs.keys():
+            msg = f'{name} gives {", ".join(bundle.outputs)}, not {", ".join(self.base.outputs)}'
+            raise BundleError(msg)
+        return bundle
+
+    def _load(self, name: str, *, verify: bool) -> Bundle:
+        if not IDENTIFIER.fullmatch(name) or len(name) > 200:
+            msg = f'{name[:80]!r} is not the name of a revision; a path is never taken'
+            raise BundleError(msg)
+        path = self.folder / name
+        if name == self.base.revision and not path.exists():
+            return self.base
+        return load_bundle(path, verify=verify)
+
+
+def try_out(engine: Engine, usual: float | None) -> float:
+    """
+    Run the stored frames of a revision through its engine, and warm it up by that.
+
+    :param engine: of the revision, that nothing else uses yet.
+    :param usual: seconds that the running engine takes for a frame, where known.
+    :returns: largest mean relative difference of depth from what it said when it was written.
+    :raises EngineError: an output is not what is expected, or takes too long.
+    :raises BundleError: there is no stored frame, or it is damaged.
+    """
+    bundle = engine.bundle
+    frames = read_check(bundle)
+    if not frames:
+        msg = f'{bundle.revision} holds no stored frame to try it out with'
+        raise BundleError(msg)
+    difference = check_engine(engine, frames)
+    spec = bundle.inputs[0]
+    inputs = {spec.name: frames[0].inputs.astype(spec.dtype, copy=False)}
+    # the first run allocates; this one tells the time
+    start = time.perf_counter()
+    engine.infer(inputs)
+    took = time.perf_counter() - start
+    limit = max(SLOWEST, SLOWER * (usual or 0.0))
+    if took > limit:
+        msg = f'{bundle.revision} takes {took:.2f} s for a frame; at most {limit:.2f} s is allowed'
+        raise EngineError(msg)
+    return difference
+
+
+def gently(function: Callable[[], T]) -> T:
+    """
+    Run something in a thread of its own that yields the processor to others (on Linux).
+
+    Never for building an engine: the threads of its pool would inherit the niceness and keep it
+    for every frame, as it can only be given back with a privilege.
+
+    :returns: what the function returns.
+    :raises Exception: what the function raises.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            if sys.platform == 'linux':
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            results.append(function())
+        except BaseException as err:  # raised again where it was asked for
+            errors.append(err)
+
+    thread = threading.Thread(target=run, name='revision files', daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
