@@ -69,7 +69,7 @@ def find_model(name_or_path: str | Path, file: str, what: str) -> Path:
         return path  # whoever reads it says what is wrong with it
     known = ', '.join(sorted(_known(file))) or 'none'
     place = f'no {what} at' if explicit else f'no {what} named'
-    plural = 'model bundles' if file == _MANIFEST else f'those with {file}'
+    plural = 'bundles' if file == _MANIFEST else f'folders with {file}'
     msg = (
         f'there is {place} {text}; known {plural}: {known}. Give the folder of a {what}, or set '
         f'{VARIABLE} to the folder that holds it'
