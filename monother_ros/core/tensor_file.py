@@ -23,7 +23,7 @@ from monother_ros.core.errors import BundleError
 from monother_ros.core.manifest import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -103,19 +103,21 @@ def layout(
     return struct.pack('<Q', len(text)) + text, placed
 
 
-def pack_tensors(
-    tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
-) -> bytes:
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     """
-    Content of a file that holds some arrays.
+    Write a file that holds some arrays.
 
+    :param path: target.
     :param tensors: by name; widest element type first in the file, so that each is aligned.
-    :param metadata: texts for people.
     :raises BundleError: see :func:`layout`.
+    :raises OSError: the file cannot be written.
     """
     names = sorted(tensors, key=lambda name: -tensors[name].dtype.itemsize)
-    head, _ = layout(((n, tensors[n].dtype.name, tensors[n].shape) for n in names), metadata)
-    return b''.join([head, *(little(tensors[name]) for name in names)])
+    head, _ = layout((n, tensors[n].dtype.name, tensors[n].shape) for n in names)
+    with path.open('wb') as handle:
+        handle.write(head)
+        for name in names:
+            handle.write(little(tensors[name]))
 
 
 def little(value: NDArray[Any]) -> bytes:
@@ -178,13 +180,15 @@ def _entry(item: Reader, base: int) -> TensorEntry:
     return TensorEntry(dtype, shape, base + places[0], base + places[1])
 
 
-def read_tensors(path: str | Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+def iterate_tensors(
+    path: str | Path, names: Iterable[str] | None = None
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """
-    Arrays of a file.
+    Arrays of a file, one after the other.
 
     :param path: of the file.
     :param names: which ones; None means all.
-    :returns: by name; they cannot be written to.
+    :returns: name and array, which cannot be written to.
     :raises BundleError: see :func:`read_entries`, or a name is not in the file.
     """
     file = Path(path)
@@ -194,17 +198,25 @@ def read_tensors(path: str | Path, names: Iterable[str] | None = None) -> dict[s
     if missing:
         msg = f'{file} holds no array {", ".join(missing[:5])}'
         raise BundleError(msg)
-    values: dict[str, NDArray[Any]] = {}
     try:
         with file.open('rb') as handle:
             for name in wanted:
                 entry = entries[name]
                 handle.seek(entry.start)
-                data = handle.read(entry.bytes)
                 dtype = np.dtype(entry.dtype).newbyteorder('<')
-                value = np.frombuffer(data, dtype).reshape(entry.shape)
-                values[name] = np.asarray(value, entry.dtype)
+                value = np.frombuffer(handle.read(entry.bytes), dtype).reshape(entry.shape)
+                yield name, np.asarray(value, entry.dtype)
     except (OSError, ValueError) as err:
         msg = f'{file} cannot be read: {err}'
         raise BundleError(msg) from err
-    return values
+
+
+def read_tensors(path: str | Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+    """
+    Arrays of a file by name; see :func:`iterate_tensors`.
+
+    :param path: of the file.
+    :param names: which ones; None means all.
+    :raises BundleError: see there.
+    """
+    return dict(iterate_tensors(path, names))

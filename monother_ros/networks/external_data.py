@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from monother_ros.core.errors import BundleError
-from monother_ros.core.initialisers import DATA
+from monother_ros.core.initialisers import compare_entries
 from monother_ros.core.tensor_file import TensorEntry, layout, little, read_entries, read_tensors
 
 MOVED = {TensorProto.FLOAT: 'float32', TensorProto.FLOAT16: 'float16'}
@@ -79,13 +79,8 @@ def embed(graph: Path, data: Path, values: Mapping[str, NDArray[Any]] | None = N
     if sum(item.bytes for item in known.values()) > LIMIT:
         msg = f'{data} holds more than the {LIMIT / 1e9:.0f} GB that fit into one ONNX file'
         raise BundleError(msg)
-    for name, value in new.items():
-        if name not in known or (value.shape, value.dtype.name) != (
-            known[name].shape,
-            known[name].dtype,
-        ):
-            msg = f'{name}, {list(value.shape)} {value.dtype}, replaces no weight of {graph}'
-            raise BundleError(msg)
+    given = {name: TensorEntry(v.dtype.name, v.shape, 0, v.nbytes) for name, v in new.items()}
+    compare_entries(given, known, 'the new set of weights')
     stored = read_tensors(data, known.keys() - new.keys())
     for tensor in proto.graph.initializer:
         if tensor.data_location != TensorProto.EXTERNAL:
@@ -128,6 +123,3 @@ def _load(path: Path) -> onnx.ModelProto:
         msg = f'{path} is no ONNX file {f"({text})" if text else "with a network"}'
         raise BundleError(msg)
     return proto
-
-
-__all__ = ['DATA', 'LIMIT', 'MOVED', 'embed', 'externalise']
