@@ -46,7 +46,7 @@ NO_CALIBRATION = 'no calibration'
 MISALIGNED = 'misaligned'
 TEACHER = 'teacher has no depth'
 ENOUGH = 'more than needed'
-"""Reasons beside those of the gates; the last one is no defect: pairs come faster than asked for."""
+"""Reasons beside those of the gates; the last is no defect: pairs come faster than asked for."""
 
 RESET_STEPS = 3
 """Steps in a row without a finite gradient after which the weights go back."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that are being learned, the good ones they may fall back to, and their moving average."""
+"""Weights that are being learned, their moving average, and the good ones to fall back to."""
 
 from __future__ import annotations
 
