@@ -48,6 +48,8 @@ class Bins(NamedTuple):
     """log metres of the first bin's centre"""
     width: float
     """distance of centres in log metres"""
+    far: float
+    """metres of the last bin's centre, which is said of sky"""
 
 
 class Student(ABC):

@@ -82,7 +82,7 @@ class LiteStudent(Student):
         network.eval().requires_grad_(True)
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(bundle, network, device)
-        self.bins = Bins(math.log(network.config.near), network.bin_width)
+        self.bins = Bins(math.log(network.config.near), network.bin_width, network.config.far)
 
     def predict(self, x: Tensor) -> StudentOutput:
         """
