@@ -62,7 +62,8 @@ class BundleTeacher(BaseTeacher):
         self.focal_length = options.focal_length or bundle.focal_length
         self._aligned = bundle.normalisation.resize == 'aligned'
         try:
-            self._engine = load_engine(bundle, options=EngineOptions(device=str(self.device)))
+            how = EngineOptions(device=str(self.device), threads=options.threads)
+            self._engine = load_engine(bundle, options=how)
         except EngineError as err:
             raise TeacherError(str(err)) from err
 

@@ -39,12 +39,13 @@ def load_onnx(source: str, options: TeacherOptions) -> OnnxTeacher:
     return OnnxTeacher(path, read_description(options.description, path), options)
 
 
-def open_session(path: Path, device: torch.device) -> Any:
+def open_session(path: Path, device: torch.device, threads: int = 0) -> Any:
     """
     ONNX Runtime session of a file.
 
     :param path: of the file.
     :param device: 'cpu' or a GPU.
+    :param threads: on the CPU; 0 is ONNX Runtime's own choice.
     :returns: onnxruntime.InferenceSession.
     :raises TeacherError: ONNX Runtime is missing, cannot use the device, or refuses the file.
     """
@@ -61,6 +62,7 @@ def open_session(path: Path, device: torch.device) -> Any:
         providers.insert(0, ('CUDAExecutionProvider', {'device_id': device.index or 0}))
     settings = ort.SessionOptions()
     settings.log_severity_level = _ERRORS_ONLY
+    settings.intra_op_num_threads = threads
     settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
     try:
         return ort.InferenceSession(str(path), settings, providers=providers)
@@ -85,7 +87,7 @@ class OnnxTeacher(BaseTeacher):
         super().__init__(path.stem, description.kind, options)
         self.meaning = description
         self.focal_length = options.focal_length or description.focal_length
-        self._session = open_session(path, self.device)
+        self._session = open_session(path, self.device, options.threads)
         inputs = {item.name: item for item in self._session.get_inputs()}
         name = description.input or (next(iter(inputs)) if len(inputs) == 1 else None)
         if name not in inputs or len(inputs) != 1:

@@ -107,6 +107,8 @@ class TeacherOptions:
         the depth alone. Depth Pro knows the focal length by itself, a bundle names its own.
     :param description: file or fields that say what an ONNX file means, see docs/teachers.md.
     :param download: whether a model may come from the hub; False takes local copies only.
+    :param threads: of ONNX Runtime on the CPU; 0 is its own choice. The families that run in
+        torch take the threads that torch is set to.
     """
 
     device: str = 'cpu'
@@ -118,6 +120,7 @@ class TeacherOptions:
     focal_length: float | None = None
     description: Any = None
     download: bool = True
+    threads: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no teacher could do."""
