@@ -113,8 +113,8 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
                 done = learner.online(seen, folder / way, confidence=way == 'online')
                 bundle = done['bundle']
             elif way == 'offline':
-                _, done, student = learner.offline(seen)
-                bundle = runs.offline_bundle(learner, student, folder / way)
+                done = learner.offline(seen, folder / way)
+                bundle = done['bundle']
             else:
                 done = {}
             result[way] = {

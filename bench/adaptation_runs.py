@@ -24,6 +24,7 @@ from monother_ros.evaluation.accuracy import FAR, NEAR, OPEN_LIMITS, predict
 from monother_ros.evaluation.metrics import depth_metrics
 from monother_ros.learning.adaptation import Adaptation, AdaptationSettings
 from monother_ros.learning.anchors import Anchors
+from monother_ros.learning.candidate import Candidate
 from monother_ros.learning.distiller import Distiller
 from monother_ros.learning.online_pair import OnlinePair, PairMaker
 from monother_ros.learning.rectify import Rectifier
@@ -120,12 +121,13 @@ class Learner:
             'history': history,
         }
 
-    def offline(self, drive: Rendered) -> tuple[torch.nn.Module, dict[str, Any], Any]:
+    def offline(self, drive: Rendered, folder: Path) -> dict[str, Any]:
         """
         Label-free fine-tuning on the whole drive, as published (SSFT): L_con alone.
 
         :param drive: what the cameras saw.
-        :returns: the student, what happened.
+        :param folder: for the result, as a revision, so that the same engine judges it.
+        :returns: what happened, with the path of the bundle in 'bundle'.
         """
         pairs = list(self.pairs(drive))
         student = load_student(self.bundle)
@@ -146,7 +148,11 @@ class Learner:
             distiller.rate = rate * (0.5 + 0.5 * math.cos(math.pi * part)) + 1e-9
             distiller.step([pairs[i] for i in chosen], None)
         done = {'pairs': len(pairs), 'steps': steps, 'seconds': time.perf_counter() - start}
-        return student.module, done, student
+        training = {'method': 'offline label-free fine-tuning'}
+        made = Candidate(student, distiller).write(
+            RevisionStore(folder), self.bundle, {}, training, pairs
+        )
+        return {**done, 'bundle': str(made.path)}
 
     def pairs(self, drive: Rendered) -> Iterator[OnlinePair]:
         """All pairs of a drive with the teacher's depth."""
@@ -160,8 +166,14 @@ class Learner:
             yield replace(pair, teacher_depth=said.numpy().clip(max=6e4).astype(np.float16))
 
 
-OFFLINE: dict[str, Any] = {}
-"""Changes of the distiller's settings for offline fine-tuning; see bench/adaptation.py."""
+OFFLINE: dict[str, Any] = {
+    'metric_weight': 2.0,
+    'depth_weight': 0.0,
+    'bins_weight': 0.0,
+    'edge_weight': 0.0,
+    'augment': 0.0,
+}
+"""Changes of the distiller's settings for offline fine-tuning: L_con alone, as published."""
 
 
 def _look(seconds: float, learner: Adaptation) -> dict[str, Any]:
@@ -177,19 +189,6 @@ def _look(seconds: float, learner: Adaptation) -> dict[str, Any]:
         else round(decision.anchor_change, 4),
         'revision': learner.current.revision,
     }
-
-
-def offline_bundle(learner: Learner, student: Any, folder: Path) -> Bundle:
-    """Weights of offline fine-tuning as a revision, so that the same engine judges them."""
-    store = RevisionStore(folder)
-    return store.write(
-        learner.bundle,
-        student.initialisers(),
-        weights=None,
-        metrics={},
-        training={'method': 'offline label-free fine-tuning'},
-        check=[],
-    )
 
 
 def judge(bundle: str | Path | Bundle, frames: Rendered) -> list[float]:

@@ -11,28 +11,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monother_ros.core.errors import AdaptationError, SettingsError, TeacherError
-from monother_ros.core.shutter import ShutterDetector
+from monother_ros.core.errors import AdaptationError
 from monother_ros.core.stats import Counters
+from monother_ros.learning.adaptation_settings import AdaptationSettings
 from monother_ros.learning.adaptation_state import read_state, write_state
-from monother_ros.learning.alignment import Alignment, AlignmentMonitor, AlignmentSettings
 from monother_ros.learning.candidate import Candidate
-from monother_ros.learning.distiller import Distiller, DistillerSettings, Judgement, StepResult
-from monother_ros.learning.gates import Gates, GateSettings
-from monother_ros.learning.guard import Decision, Guard, GuardSettings
+from monother_ros.learning.distiller import Distiller, Judgement, StepResult
+from monother_ros.learning.guard import Decision, Guard
 from monother_ros.learning.guard_rate import ExplosionWatch, RateFall
-from monother_ros.learning.online_pair import OnlinePair, PairMaker
+from monother_ros.learning.intake import Intake, Offer
+from monother_ros.learning.online_pair import OnlinePair
 from monother_ros.learning.replay import ReplayBuffer
-from monother_ros.learning.student import load_student
-from monother_ros.learning.teacher_fit import fit_teacher
+from monother_ros.learning.student import Student, load_student
 
 if TYPE_CHECKING:
     from monother_ros.core.bundle import Bundle
@@ -41,96 +39,13 @@ if TYPE_CHECKING:
     from monother_ros.learning.revisions import RevisionStore
     from monother_ros.learning.teacher import Teacher
 
+__all__ = ['Adaptation', 'AdaptationSettings', 'Offer']
+
 DISABLED = 'disabled'
-NO_CALIBRATION = 'no calibration'
-MISALIGNED = 'misaligned'
-TEACHER = 'teacher has no depth'
-ENOUGH = 'more than needed'
-"""Reasons beside those of the gates; the last is no defect: pairs come faster than asked for."""
+TAKEN = 'taken'
 
 RESET_STEPS = 3
 """Steps in a row without a finite gradient after which the weights go back."""
-
-
-@dataclass(frozen=True)
-class AdaptationSettings:
-    """
-    How learning on the vehicle goes.
-
-    :param distiller: of one step.
-    :param gates: when not to learn.
-    :param alignment: when a calibration counts as slipped.
-    :param guard: when weights are offered.
-    :param batch: pairs in a step.
-    :param anchor_batch: anchors in a step.
-    :param step_rate: steps per second at most.
-    :param pair_rate: pairs per second that are taken at most.
-    :param least_pairs: pairs in the memory before learning begins.
-    :param consider_steps: steps between two looks of the guard.
-    :param held_out_every: one of so many blocks of time is held out and never trained on.
-    :param block_seconds: length of such a block.
-    :param gap_seconds: at the border of a held-out block nothing is taken for training, so that
-        the two sides do not show the same view.
-    :param replay_bytes: size of the memory of pairs.
-    :param held_out_bytes: size of the memory of held-out pairs.
-    :param average: decay of the moving average of the weights, which is what is judged and
-        offered; 0 takes the weights themselves.
-    :param save_seconds: between two saves of the state of learning.
-    :param seed: of everything random.
-    """
-
-    distiller: DistillerSettings = field(default_factory=DistillerSettings)
-    gates: GateSettings = field(default_factory=GateSettings)
-    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
-    guard: GuardSettings = field(default_factory=GuardSettings)
-    batch: int = 4
-    anchor_batch: int = 2
-    step_rate: float = 2.0
-    pair_rate: float = 2.0
-    least_pairs: int = 16
-    consider_steps: int = 60
-    held_out_every: int = 5
-    block_seconds: float = 4.0
-    gap_seconds: float = 0.5
-    replay_bytes: int = 400_000_000
-    held_out_bytes: int = 60_000_000
-    average: float = 0.98
-    save_seconds: float = 60.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('batch', 'least_pairs', 'consider_steps', 'replay_bytes', 'held_out_bytes'):
-            if getattr(self, name) < 1:
-                msg = f'{name} is {getattr(self, name)}; it must be at least 1'
-                raise SettingsError(msg)
-        for name in ('step_rate', 'pair_rate', 'block_seconds', 'save_seconds'):
-            if not getattr(self, name) > 0:
-                msg = f'{name} is {getattr(self, name)}; it must be above 0'
-                raise SettingsError(msg)
-        if self.anchor_batch < 0 or not 0 <= self.average < 1 or self.held_out_every < 2:
-            msg = (
-                f'anchor_batch {self.anchor_batch} must be >= 0, average {self.average} in [0, 1) '
-                f'and held_out_every {self.held_out_every} >= 2'
-            )
-            raise SettingsError(msg)
-        if not 0 <= self.gap_seconds < self.block_seconds:
-            msg = f'gap_seconds {self.gap_seconds} must be below block_seconds'
-            raise SettingsError(msg)
-
-
-class Offer(NamedTuple):
-    """
-    What became of a pair of pictures.
-
-    :ivar reason: why nothing is learned from it; None where it is taken.
-    :ivar pair: with the teacher's depth, where it came that far.
-    :ivar held_out: taken, but to be judged on only.
-    """
-
-    reason: str | None
-    pair: OnlinePair | None = None
-    held_out: bool = False
 
 
 class Adaptation:
@@ -170,7 +85,6 @@ class Adaptation:
         self.memory = memory
         self.counters = Counters()
         self.rates = RateFall()
-        self.alignment: Alignment | None = None
         self.decision: Decision | None = None
         self.last_step: StepResult | None = None
         self.problem = ''
@@ -178,14 +92,16 @@ class Adaptation:
         self.steps = 0
         self.offers = 0
         self.rollbacks = 0
+        self.stopped = ''
+        self._bad = self._since = 0
+        self.current: Bundle
+        self.student: Student
+        self.distiller: Distiller
+        self.candidate: Candidate
         self._clock = clock
         self._confidence = confidence
         self._device = device
         self._rng = np.random.default_rng([self.settings.seed, 4])
-        self._maker: PairMaker | None = None
-        self._shutter = ShutterDetector()
-        self._gates = Gates(self.settings.gates)
-        self._monitor = AlignmentMonitor(self.settings.alignment)
         self._watch = ExplosionWatch()
         self._guard = Guard(self.settings.guard)
         self._anchors = None if anchors is None else anchors.for_bundle(bundle)
@@ -200,9 +116,14 @@ class Adaptation:
             self.settings.held_out_bytes,
             self.settings.seed + 1,
         )
-        self._forget_times()
-        current = None if store is None else store.current(bundle)
-        self._begin(bundle if current is None else current)
+        self._last_work: float | None = None
+        self._last_save = clock()
+        if store is not None:
+            self.base = store.write_base(bundle)
+        self._begin(self._in_use())
+        self.intake = Intake(
+            bundle, teacher, self.settings, lambda pair: self.distiller.express(pair), clock
+        )
         self._resume()
 
     # cameras and pictures
@@ -210,22 +131,8 @@ class Adaptation:
     def set_rig(
         self, thermal: Intrinsics, rgb: Intrinsics, extrinsics: NDArray[np.floating]
     ) -> bool:
-        """
-        Calibration of the rig; pairs are taken from then on.
-
-        :param thermal: thermal camera as calibrated.
-        :param rgb: RGB camera as calibrated.
-        :param extrinsics: (4, 4) X_rgb = T X_thermal, metres, optical frames.
-        :returns: whether it differs from the one before.
-        :raises AdaptationError: the extrinsics are no rigid transform.
-        """
-        maker = PairMaker(self.base, thermal, rgb, extrinsics)
-        if self._maker is not None and maker.rig.key == self._maker.rig.key:
-            return False
-        self._maker = maker
-        self._monitor.reset()
-        self.alignment = None
-        return True
+        """Calibration of the rig; see :meth:`monother_ros.learning.intake.Intake.set_rig`."""
+        return self.intake.set_rig(thermal, rgb, extrinsics)
 
     def offer(
         self,
@@ -245,76 +152,17 @@ class Adaptation:
         :raises CalibrationError: a picture does not fit its calibration.
         :raises AdaptationError: the memory cannot be written.
         """
-        offer = self._offer(thermal, thermal_stamp_ns, rgb, rgb_stamp_ns)
-        self.counters.add('taken' if offer.reason is None else offer.reason)
+        offer = Offer(DISABLED)
+        if self.enabled:
+            offer = self.intake.look(thermal, thermal_stamp_ns, rgb, rgb_stamp_ns)
+        if offer.reason is None and offer.pair is not None:
+            if offer.held_out:
+                weight = self.distiller.weigh(offer.pair)
+                self.held_out.add(replace(offer.pair, weight=weight))
+            else:
+                self.replay.add(offer.pair)
+        self.counters.add(TAKEN if offer.reason is None else offer.reason)
         return offer
-
-    def _offer(
-        self, thermal: NDArray[Any], stamp: int, rgb: NDArray[np.uint8], rgb_stamp: int
-    ) -> Offer:
-        if not self.enabled:
-            return Offer(DISABLED)
-        if self._maker is None:
-            return Offer(NO_CALIBRATION)
-        shutter = self._shutter.update(thermal, stamp)
-        reason = self._gates.look(rgb, thermal, stamp, rgb_stamp, shutter)
-        if reason is not None:
-            return Offer(reason)
-        now = self._clock()
-        if self._last_pair is not None and now - self._last_pair < 0.9 / self.settings.pair_rate:
-            return Offer(ENOUGH)
-        pair = self._taught(self._maker(thermal, stamp, rgb))
-        if pair is None:
-            return Offer(TEACHER)
-        self._last_pair = now
-        self._gates.accepted()
-        self.alignment = self._monitor.update(pair)
-        if self.alignment.slipped:
-            return Offer(MISALIGNED, pair)
-        place = self._place(stamp)
-        if place == 'held out':
-            self.held_out.add(replace(pair, weight=self.distiller.weigh(pair)))
-        elif place == 'train':
-            self.replay.add(pair)
-        else:
-            return Offer(ENOUGH, pair)
-        return Offer(None, pair, place == 'held out')
-
-    def _taught(self, pair: OnlinePair) -> OnlinePair | None:
-        """The pair with the teacher's depth in metres, or None where the teacher has none."""
-        picture = torch.from_numpy(pair.rgb)[None]
-        focal = torch.tensor([float(pair.rig.rgb_intrinsics[0, 0])])
-        try:
-            said = self.teacher.predict(picture, focal).depth[0, 0].cpu().numpy()
-        except TeacherError as err:
-            self.problem = str(err)
-            return None
-        if self.teacher.relative:
-            fit = fit_teacher(said, self.teacher.kind, self.distiller.express(pair))
-            if fit.depth is None:
-                self.problem = f'the teacher was not used: {fit.reason}'
-                return None
-            said = fit.depth
-        if not (said > 0).any():
-            return None
-        # float16 ends at 65504
-        return replace(pair, teacher_depth=np.minimum(said, 6e4).astype(np.float16))
-
-    def _place(self, stamp: int) -> str:
-        """What a pair of this time is for: 'train', 'held out', or '' at the border of both."""
-        settings = self.settings
-        if self._first_stamp is None:
-            self._first_stamp = stamp
-        block, inside = divmod((stamp - self._first_stamp) * 1e-9, settings.block_seconds)
-        last = settings.held_out_every - 1
-        turn = int(block) % settings.held_out_every
-        if turn == last:
-            return 'held out'
-        left = settings.block_seconds - inside
-        near = (turn == last - 1 and left < settings.gap_seconds) or (
-            turn == 0 and block > 0 and inside < settings.gap_seconds
-        )
-        return '' if near else 'train'
 
     def judge(self, pair: OnlinePair) -> Judgement:
         """
@@ -417,7 +265,7 @@ class Adaptation:
             if anchors is not None:
                 metrics['anchor_abs_rel'] = float(np.nanmean(anchors))
                 metrics['anchor_change'] = decision.anchor_change
-            self.current = self.candidate.write(
+            written = self.candidate.write(
                 self.store,
                 self.current,
                 metrics,
@@ -425,11 +273,12 @@ class Adaptation:
                     'method': 'distillation on the vehicle',
                     'teacher': self.teacher.name,
                     'steps': self.steps,
-                    'pairs': self.counters['taken'],
+                    'pairs': self.counters[TAKEN],
                     'part': self.settings.distiller.part,
                 },
                 self.held_out.pairs(),
             )
+            self.current = self.store.use(written.revision)
         self.candidate.accept()
         self.offers += 1
         self.distiller.rate = self.settings.distiller.rate * self.rates.offered()
@@ -484,8 +333,8 @@ class Adaptation:
         if self.store is None:
             msg = 'there is no store of revisions, so there is none to go back to'
             raise AdaptationError(msg)
-        before = self.store.before(self.base)
-        self._use(before)
+        before = self.store.rollback('asked for')
+        self._begin(before)
         self.rollbacks += 1
         self.distiller.rate = self.settings.distiller.rate * self.rates.rolled_back()
         return before
@@ -507,11 +356,9 @@ class Adaptation:
 
     def time_jumped(self) -> None:
         """Stamps start anew: a bag loops, or the clock was set."""
-        self._forget_times()
-        self._shutter.reset()
-        self._gates.reset()
-        if self._maker is not None:
-            self._maker.reset()
+        self._last_work = None
+        self._last_save = self._clock()
+        self.intake.reset()
 
     def status(self) -> dict[str, Any]:
         """Numbers for diagnostics, plain values."""
@@ -530,9 +377,9 @@ class Adaptation:
             'decision': '' if decision is None else f'{decision.action}: {decision.reason}',
             'revision': self.current.revision,
             'parent': self.current.parent or '',
-            'alignment': '' if self.alignment is None else self.alignment.text,
+            'alignment': '' if self.intake.alignment is None else self.intake.alignment.text,
             'stopped': self.stopped,
-            'problem': self.problem,
+            'problem': self.problem or self.intake.problem,
         }
 
     # state
@@ -601,11 +448,14 @@ class Adaptation:
     def _use(self, bundle: Bundle) -> None:
         """Make a bundle or revision the one in use, here and for the depth node."""
         if self.store is not None:
-            self.store.use(bundle)
+            bundle = self.store.use(bundle.revision)
         self._begin(bundle)
 
-    def _forget_times(self) -> None:
-        self._last_pair: float | None = None
-        self._last_work: float | None = None
-        self._first_stamp: int | None = None
-        self._last_save = self._clock()
+    def _in_use(self) -> Bundle:
+        """The revision in use that comes from the base; the base where there is none."""
+        if self.store is None:
+            return self.base
+        found = self.store.current()
+        if found is not None and self.base.revision in self.store.lineage(found.revision):
+            return found
+        return self.store.use(self.base.revision)
