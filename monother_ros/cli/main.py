@@ -22,6 +22,7 @@ VERBS = {
     'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
+    'revisions': 'list, use, compare or export what was learned on this vehicle',
 }
 """Every verb with its one-line help; the module is monother_ros.cli.<verb>."""
 

@@ -84,9 +84,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
     try:
         yield work
-        for file in sorted(work.rglob('*')):
-            if file.is_file():
-                with file.open('rb') as handle:
+        for item in (*sorted(work.rglob('*')), work):
+            # names are made durable as well, or a power cut could leave a folder that lacks files
+            if item.is_dir():
+                _fsync_folder(item)
+            elif item.is_file():
+                with item.open('rb') as handle:
                     os.fsync(handle.fileno())
         work.chmod(0o755)
         old = None

@@ -34,7 +34,7 @@ CURRENT = 'current.json'
 COUNTER = 'counter.json'
 WITHDRAWN = 'withdrawn.txt'
 
-_SUFFIX = re.compile(r'-(?:a(\d+)|base)-[0-9a-f]{8}')
+_SUFFIX = re.compile(r'-(?:a(\d+)|base)-[0-9a-f]{8}\Z')
 _ROOT_LENGTH = 90
 
 
@@ -44,9 +44,7 @@ def root_of(revision: str) -> str:
 
     :param revision: of any bundle.
     """
-    match = _SUFFIX.search(revision)
-    root = revision[: match.start()] if match and match.end() == len(revision) else revision
-    return root[:_ROOT_LENGTH]
+    return _SUFFIX.sub('', revision)[:_ROOT_LENGTH]
 
 
 def number_of(name: str) -> int | None:
@@ -57,7 +55,7 @@ def number_of(name: str) -> int | None:
     :returns: 0 for a base, None where it is no name of a revision.
     """
     match = _SUFFIX.search(name)
-    if match is None or match.end() != len(name) or match.start() == 0:
+    if match is None or match.start() == 0:
         return None
     return int(match.group(1) or 0)
 

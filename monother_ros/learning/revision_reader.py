@@ -33,6 +33,21 @@ def default_folder() -> Path:
     return Path(named) if named else Path.home() / '.local/share/monother_ros/revisions'
 
 
+def descends(revision: Bundle, base: Bundle) -> bool:
+    """
+    Whether a revision was learned from a model, so that it may run in its place.
+
+    :param revision: of a store.
+    :param base: the model as it came: outside of the store, or its base in the store.
+    """
+    origin = revision.training.get('base')
+    if revision.external is None or not isinstance(origin, dict):
+        return False
+    other = base.training.get('base') if base.external is not None else None
+    digest = other.get('digest') if isinstance(other, dict) else base.digest
+    return bool(origin.get('digest') == digest)
+
+
 class Good(NamedTuple):
     """
     Revision to use, and why it is not the one that was put in use.
@@ -155,7 +170,9 @@ class RevisionReader:
         order += [name for name in rest if name not in order]
         for k, name in enumerate(order):
             first = record is not None and k == 0
-            if not first and (self.folder / name / WITHDRAWN).exists():
+            if (self.folder / name / WITHDRAWN).exists():
+                if first:
+                    reasons.append(f'{name} was withdrawn')
                 continue
             try:
                 bundle = self.load(name)
@@ -205,8 +222,8 @@ class RevisionReader:
         :param bundle: the model outside of the store, or one of its revisions.
         :returns: checked; None where it is not here.
         """
-        origin = bundle.training.get('base')
-        name = origin['revision'] if isinstance(origin, dict) else base_name(bundle)
+        origin = bundle.training.get('base') if bundle.external is not None else None
+        name = str(origin['revision']) if isinstance(origin, dict) else base_name(bundle)
         try:
             return self.load(name)
         except AdaptationError:
@@ -214,6 +231,16 @@ class RevisionReader:
         except BundleError as err:
             LOG.warning('the base %s cannot be used: %s', name, err)
             return None
+
+    def bytes(self) -> int:
+        """Size on disk of all revisions; a file that several of them share counts once."""
+        sizes: dict[tuple[int, int], int] = {}
+        for name in self._names():
+            for item in (self.folder / name).rglob('*'):
+                if item.is_file():
+                    found = item.stat()
+                    sizes[found.st_dev, found.st_ino] = found.st_size
+        return sum(sizes.values())
 
     def changed(self) -> bool:
         """

@@ -46,6 +46,7 @@ from monother_ros.learning.revision_reader import (
     RevisionInfo,
     RevisionReader,
     default_folder,
+    descends,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ __all__ = [
     'RevisionReader',
     'RevisionStore',
     'default_folder',
+    'descends',
 ]
 
 LOG = logging.getLogger(__name__)
@@ -83,13 +85,13 @@ class RevisionStore(RevisionReader):
 
     def __init__(self, folder: str | Path, limit: int = 10, threads: int = 1) -> None:
         """See the class."""
+        self._writer = Lock(Path(folder) / WRITER_LOCK)
         if limit < LEAST:
             msg = f'a store of {limit} revisions is too small; {LEAST} is the least'
             raise AdaptationError(msg)
         super().__init__(folder)
         self.limit = limit
         self._options = EngineOptions(threads=threads, warmup=False)
-        self._writer = Lock(self.folder / WRITER_LOCK)
 
     def __enter__(self) -> Self:
         """Use as a context manager."""
@@ -147,7 +149,7 @@ class RevisionStore(RevisionReader):
         if known is not None:
             self._use_first(known)
             return known
-        if 'base' in bundle.training:
+        if bundle.external is not None:
             msg = f'the base of {bundle.revision} is not in {self.folder}; give the model itself'
             raise AdaptationError(msg)
         self.acquire()
@@ -210,7 +212,10 @@ class RevisionStore(RevisionReader):
             metrics=metrics,
             training=training,
         )
-        self.prune()
+        try:
+            self.prune()
+        except AdaptationError as err:
+            LOG.warning('old revisions stay: %s', err)
         return written
 
     def use(self, revision: str) -> Bundle:
@@ -223,8 +228,8 @@ class RevisionStore(RevisionReader):
             stays.
         """
         try:
-            bundle = self.load(revision)
             with changing(self.folder):
+                bundle = self.load(revision)
                 record, _ = read_current(self.folder)
                 previous = record.revision if record else None
                 if record is not None and previous == revision:
@@ -248,7 +253,8 @@ class RevisionStore(RevisionReader):
         :raises AdaptationError: it is not there, or the mark cannot be written.
         """
         try:
-            atomic_write(self.path(revision) / WITHDRAWN, reason + '\n')
+            with changing(self.folder):
+                atomic_write(self.path(revision) / WITHDRAWN, reason + '\n')
         except OSError as err:
             msg = f'{revision} cannot be marked as withdrawn: {err}'
             raise AdaptationError(msg) from err
@@ -307,30 +313,23 @@ class RevisionStore(RevisionReader):
         """
         Remove revisions above the limit.
 
-        The one in use, the one before, their bases and the two nearest ancestors of the one in
-        use stay; then the newest; damaged and withdrawn ones go first.
+        Bases, the newest one, the one in use with its two nearest ancestors, and the one before
+        stay. Of the others the newest stay; damaged and withdrawn ones go first.
 
         :returns: names of what was removed.
         :raises AdaptationError: one cannot be removed.
         """
-        found = self.revisions()
+        learned = [item for item in self.revisions() if item.number > 0]
         record, _ = read_current(self.folder)
-        pinned: list[str] = []
+        pinned = {item.name for item in learned[-1:]}
         if record is not None:
-            pinned = [record.revision, record.previous or '']
-            for name in pinned[:]:
-                known = next((i for i in found if i.name == name and i.bundle), None)
-                if known is not None and known.bundle is not None:
-                    ancestors = ancestors_of(known.bundle)
-                    near = 2 if name == record.revision else 0
-                    pinned += [*ancestors[:near], *ancestors[-1:]]
-        learned = [item for item in found if item.number > 0]
-        worth = sorted(
-            learned,
-            key=lambda i: (i.name in pinned, not i.defect and not i.withdrawn, i.number),
-            reverse=True,
-        )
-        removed = [item.name for item in worth[self.limit :] if item.name not in pinned]
+            pinned |= {record.revision, record.previous or ''}
+            for item in learned:
+                if item.current and item.bundle is not None:
+                    pinned.update(ancestors_of(item.bundle)[:2])
+        learned.sort(key=lambda i: (i.name in pinned, not (i.defect or i.withdrawn), i.number))
+        surplus = max(len(learned) - self.limit, 0)
+        removed = [item.name for item in learned[:surplus] if item.name not in pinned]
         for name in removed:
             self.remove(name)
         return removed
@@ -341,7 +340,10 @@ class RevisionStore(RevisionReader):
             bundle.path.parent.resolve() == self.folder.resolve() and bundle.external is not None
         )
 
-    def _use_first(self, bundle: Bundle) -> None:
-        """Put a base in use where nothing is."""
-        if not (self.folder / CURRENT).exists():
-            self.use(bundle.revision)
+    def _use_first(self, base: Bundle) -> None:
+        """Put the best there is in use where the record of what is in use is lost."""
+        record, reason = read_current(self.folder)
+        if record is None:
+            best = self.good().bundle or base
+            LOG.info('%s: using revision %s', reason, best.revision)
+            self.use(best.revision)
