@@ -86,7 +86,7 @@ def find(store: RevisionStore, text: str) -> str:
     elif text == 'base':
         names = [item.name for item in infos if item.number == 0]
     else:
-        names = [i.name for i in infos if text in (i.name, f'a{i.number}') and i.name]
+        names = [i.name for i in infos if text in (i.name, f'a{i.number}')]
     if len(names) == 1:
         return names[0]
     if names:
@@ -103,7 +103,9 @@ def _list(store: RevisionStore, arguments: argparse.Namespace) -> int:
     if not infos:
         print(f'{store.folder}: nothing was learned yet')
         return 0
-    rows = [('', 'revision', 'from', 'written (UTC)', 'gain', 'anchors', 'MB', 'alone', '')]
+    rows: list[tuple[str, ...]] = [
+        ('', 'revision', 'from', 'written (UTC)', 'gain', 'anchors', 'MB', 'alone', '')
+    ]
     rows += [_row(item) for item in infos]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
