@@ -25,6 +25,7 @@ from rosbags.rosbag2 import Writer
 from monother_ros.core.errors import SimulationError
 from monother_ros.ros.newbag import new_bag, offered_qos
 from monother_ros.sim import messages
+from monother_ros.sim.laps import stay_within
 from monother_ros.sim.simulator import EPOCH_NS, SimConfig, Simulator
 
 OFFSETS = {'lidar': -0.0031, 'thermal': 0.0, 'rgb': 0.0073}
@@ -53,6 +54,9 @@ class Drive:
     :param conditions: (time of day, weather) of each segment; all are equally long. Empty means
         one segment as in ``config``.
     :param compressed: RGB as JPEG on /rgb/image_raw/compressed instead of raw.
+    :param part: part of the path that the drive goes to and fro over; see sim/laps.py. None takes
+        the whole path.
+    :param lidar: whether the LiDAR measures, too.
     :raises SimulationError: the drive is shorter than one frame per segment.
     """
 
@@ -60,6 +64,8 @@ class Drive:
     seconds: float
     conditions: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     compressed: bool = False
+    part: tuple[float, float] | None = None
+    lidar: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an empty drive."""
@@ -104,7 +110,7 @@ class Drive:
             '/thermal/camera_info': CAMERA_INFO,
             **rgb,
             '/rgb/camera_info': CAMERA_INFO,
-            '/lidar/points': 'sensor_msgs/msg/PointCloud2',
+            **({'/lidar/points': 'sensor_msgs/msg/PointCloud2'} if self.lidar else {}),
             '/ground_truth/thermal/depth': IMAGE,
             '/ground_truth/rgb/depth': IMAGE,
         }
@@ -126,7 +132,10 @@ class FrameMaker:
         if segment not in self._simulators:
             for old in sorted(self._simulators)[:-1]:
                 del self._simulators[old]
-            self._simulators[segment] = Simulator(self._drive.configs[segment])
+            simulator = Simulator(self._drive.configs[segment])
+            if self._drive.part is not None:
+                stay_within(simulator.world, self._drive.part, simulator.config.seed)
+            self._simulators[segment] = simulator
         return self._simulators[segment]
 
     def __call__(self, index: int) -> list[Record]:
@@ -151,6 +160,8 @@ class FrameMaker:
             content = f'{config.time_of_day}/{config.weather}'
             records.append(Record(start, '/ground_truth/conditions', messages.text(content)))
         for sensor in sorted(OFFSETS, key=OFFSETS.__getitem__):
+            if sensor == 'lidar' and not drive.lidar:
+                continue
             frame = simulator.frame(time + OFFSETS[sensor], {sensor})
             stamp = frame.stamp_ns
             if sensor == 'lidar':

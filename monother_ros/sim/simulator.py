@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import SimulationError
 from monother_ros.sim.material_sets import CLIMATES, weather_of
 from monother_ros.sim.raycast import CameraRays, Hits
@@ -258,12 +259,10 @@ class Simulator:
         for index in range(round(seconds * self.config.rate)):
             yield self.frame(index / self.config.rate, sensors)
 
-    def training_frame(self, rng: np.random.Generator) -> SimFrame:
-        """
-        Thermal image and depth from a random place near the path, never behind a shutter.
-
-        :param rng: source of the pose, the instant and the noise.
-        """
+    def _random_place(
+        self, rng: np.random.Generator, rays: CameraRays, base_from_camera: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64], Hits]:
+        """Instant, pose of the rig near the path, and what a camera sees there."""
         for _ in range(8):
             t = float(rng.uniform(0, self.duration))
             pose = self.world.trajectory.pose(t)
@@ -271,10 +270,49 @@ class Simulator:
             yaw = float(np.clip(rng.normal(0, 0.28), -0.7, 0.7))
             turn = rotation(yaw, float(rng.normal(0, 0.03)), float(rng.normal(0, 0.025)))
             pose = pose @ transform(turn, (0.0, side, float(rng.normal(0, 0.03))))
-            hits = self.world.see(self._thermal_rays, pose @ self.rig.base_from_thermal, t)
+            hits = self.world.see(rays, pose @ base_from_camera, t)
             # not inside of something, nor with something right before the lens
             if float(np.mean(hits.depth < 0.5)) < 0.05:
                 break
+        return t, pose, hits
+
+    def training_frame(self, rng: np.random.Generator) -> SimFrame:
+        """
+        Thermal image and depth from a random place near the path, never behind a shutter.
+
+        :param rng: source of the pose, the instant and the noise.
+        """
+        t, pose, hits = self._random_place(rng, self._thermal_rays, self.rig.base_from_thermal)
         image = self.camera.expose(hits, t, rng)
         stamp = EPOCH_NS + round(t * 1e9)
         return SimFrame(stamp, t, image, hits.depth, None, None, None, False, pose)
+
+    def training_rgb(self, rng: np.random.Generator, camera: Intrinsics) -> SimFrame:
+        """
+        RGB image and depth from a random place near the path.
+
+        :param rng: source of the pose, the instant and the noise.
+        :param camera: takes the place of the rig's RGB camera.
+        """
+        from monother_ros.sim.rgb_camera import render_rgb
+
+        t, pose, hits = self._random_place(rng, CameraRays(camera), self.rig.base_from_rgb)
+        image = render_rgb(hits, self.world, self.config, t, rng)
+        stamp = EPOCH_NS + round(t * 1e9)
+        return SimFrame(stamp, t, None, None, image, hits.depth, None, False, pose)
+
+    def training_pair(self, rng: np.random.Generator, camera: Intrinsics) -> SimFrame:
+        """
+        Thermal and RGB image with their depths from a random place near the path.
+
+        :param rng: source of the pose, the instant and the noise.
+        :param camera: takes the place of the rig's RGB camera.
+        """
+        from monother_ros.sim.rgb_camera import render_rgb
+
+        frame = self.training_frame(rng)
+        view = frame.pose @ self.rig.base_from_rgb
+        hits = self.world.see(CameraRays(camera), view, frame.time)
+        frame.rgb = render_rgb(hits, self.world, self.config, frame.time, rng)
+        frame.rgb_depth = hits.depth
+        return frame
