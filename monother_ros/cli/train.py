@@ -158,4 +158,5 @@ def lite_command(recipe: LiteRecipe, parent: Bundle | None) -> str:
         f'augment={recipe.augment:g}',
     )
     start = '' if parent is None else f'--start {parent.name} '
-    return f'monother train lite --set {" ".join(changes)} {start}--out OUT'
+    name = 'lite_rgb' if recipe.data.kind == 'rgb' else 'lite'
+    return f'monother train {name} --set {" ".join(changes)} {start}--out OUT'

@@ -20,7 +20,9 @@ from monother_ros.networks.blocks import fold_batch_norm
 from monother_ros.networks.lite import LiteConfig, LiteNetwork
 from monother_ros.networks.onnx_export import OnnxRun, check_graph, to_onnx
 
-INPUT = 'thermal'
+INPUTS = {1: 'thermal', 3: 'rgb'}
+"""Name of the input, and modality, by the channels of the network."""
+
 OUTPUTS = ('depth', 'confidence')
 WEIGHTS = 'weights.safetensors'
 
@@ -32,8 +34,8 @@ class _Deployed(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, thermal: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.network(thermal)
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.network(picture)
         return output.depth, output.confidence
 
 
@@ -47,27 +49,33 @@ def export_onnx(network: LiteNetwork, width: int = 320, height: int = 256) -> by
     :param network: any mode; not changed.
     :param width: of the input, a multiple of 32.
     :param height: of the input, a multiple of 32.
-    :returns: the model, with input `thermal` (1, 1, H, W) and outputs `depth`, `confidence`.
+    :returns: the model, with input `thermal` (1, 1, H, W), or `rgb` (1, 3, H, W), and outputs
+        `depth`, `confidence`.
     :raises BundleError: the exported model does not agree with the network.
     """
     plain = fold_batch_norm(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(0)
-    example = torch.randn(1, 1, height, width, generator=generator)
+    channels = network.config.channels
+    example = torch.randn(1, channels, height, width, generator=generator)
     model = to_onnx(
-        _Deployed(plain), example, INPUT, OUTPUTS, lambda name: name.removeprefix('network.')
+        _Deployed(plain),
+        example,
+        INPUTS[channels],
+        OUTPUTS,
+        lambda name: name.removeprefix('network.'),
     )
     check_graph(model)
     data = bytes(model.SerializeToString())
-    difference = _compare(plain, data, example)
+    difference = _compare(plain, data, INPUTS[channels], example)
     if not difference < 1e-3:
         msg = f'ONNX Runtime and torch differ by {difference:.2g} (relative); the export is wrong'
         raise BundleError(msg)
     return data
 
 
-def _compare(network: nn.Module, model: bytes, example: Tensor) -> float:
+def _compare(network: nn.Module, model: bytes, name: str, example: Tensor) -> float:
     """Larger of the relative difference of depth and the difference of confidence to torch."""
-    found = OnnxRun(model)({INPUT: example.numpy()})
+    found = OnnxRun(model)({name: example.numpy()})
     with torch.inference_mode():
         expected = network(example)
     relative = np.abs(found['depth'] / expected.depth.numpy() - 1).max()
@@ -122,6 +130,7 @@ def export_bundle(
     height: int = 256,
     name: str = 'lite',
     parent: str | None = None,
+    with_weights: bool = True,
 ) -> Bundle:
     """
     Write a network as a model bundle, whole or not at all.
@@ -130,21 +139,26 @@ def export_bundle(
     :param path: target folder.
     :param width: of the input in pixels.
     :param height: of the input in pixels.
+    :param with_weights: put the weights to train on from into the bundle too.
     :returns: the bundle. For the other parameters see :class:`monother_ros.core.bundle.Bundle`.
     :raises BundleError: the export fails its check.
     """
+    channels = network.config.channels
     return write_bundle(
         path,
         model=export_onnx(network, width, height),
         name=name,
         revision=revision,
         parent=parent,
-        inputs=[TensorSpec(INPUT, (1, 1, height, width))],
+        modality=INPUTS[channels],
+        inputs=[
+            TensorSpec(INPUTS[channels], (1, channels, height, width)),
+        ],
         outputs={key: key for key in OUTPUTS},
         normalisation=normalisation,
         depth_range=depth_range,
         focal_length=focal_length,
         training=training,
         metrics=metrics,
-        extra_files={WEIGHTS: save_weights(network)},
+        extra_files={WEIGHTS: save_weights(network)} if with_weights else {},
     )

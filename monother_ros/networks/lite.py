@@ -12,7 +12,7 @@ weights (the upsampling of RAFT, Teed and Deng 2020, section 3.3), which keeps e
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -46,6 +46,8 @@ class LiteConfig:
     """each bin's probability is divided by its distance to this power before the expectation:
     1 weighs errors relative to the true distance, so that of a near and a far guess the near one
     is told unless the far one is much likelier; 0 does not prefer either"""
+    channels: int = 1
+    """of the picture: 1 thermal, 3 RGB"""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and manifests."""
@@ -64,13 +66,17 @@ class LiteOutput(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Features at 1/4, 1/8, 1/16 and 1/32 of the input size, after MobileNetV4-conv-small."""
+    """
+    Features at 1/4, 1/8, 1/16 and 1/32 of the input size, after MobileNetV4-conv-small.
+
+    :param inputs: channels of the picture.
+    """
 
     channels = (32, 64, 96, 128)
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = 1) -> None:
         super().__init__()
-        self.stem = ConvUnit(1, 32, 3, 2)
+        self.stem = ConvUnit(inputs, 32, 3, 2)
         self.stage1 = nn.Sequential(ConvUnit(32, 32, 3, 2), ConvUnit(32, 32))
         self.stage2 = nn.Sequential(ConvUnit(32, 96, 3, 2), ConvUnit(96, 64))
         self.place = nn.Conv2d(2, 64, 1)
@@ -91,7 +97,7 @@ class Encoder(nn.Module):
         """
         Extract features.
 
-        :param x: (B, 1, H, W) normalised thermal; H and W multiples of 32.
+        :param x: (B, C, H, W) normalised picture; H and W multiples of 32.
         :returns: (B, 32, H/4, W/4), (B, 64, H/8, W/8), (B, 96, H/16, W/16), (B, 128, H/32, W/32).
         """
         f4 = self.stage1(self.stem(x))
@@ -107,7 +113,7 @@ class Encoder(nn.Module):
 
 class LiteNetwork(nn.Module):
     """
-    Metric depth and confidence from one thermal image.
+    Metric depth and confidence from one thermal image, or from one RGB image.
 
     :param config: shape of the network; the default is the shipped one.
     """
@@ -120,13 +126,13 @@ class LiteNetwork(nn.Module):
         super().__init__()
         self.config = config or LiteConfig()
         width = self.config.width
-        self.encoder = Encoder()
+        self.encoder = Encoder(self.config.channels)
         self.lateral = nn.ModuleList(ConvUnit(c, width, active=False) for c in Encoder.channels)
         self.refine = nn.ModuleList(
             nn.Sequential(*(SeparableUnit(width) for _ in range(count))) for count in (1, 2, 2, 2)
         )
         self.bins = nn.Conv2d(width, self.config.bins, 1)
-        self.detail = ConvUnit(CELL * CELL, 16, 3)
+        self.detail = ConvUnit(CELL * CELL * self.config.channels, 16, 3)
         self.edge = ConvUnit(width + 16, width)
         self.weights = nn.Conv2d(width, 9 * CELL * CELL, 1)
         centres = torch.linspace(
@@ -148,7 +154,7 @@ class LiteNetwork(nn.Module):
         """
         Predict.
 
-        :param x: (B, 1, H, W) thermal, normalised as the bundle says; H and W multiples of 32.
+        :param x: (B, C, H, W) picture, normalised as the bundle says; H and W multiples of 32.
         :returns: depth, confidence and the logits behind them.
         """
         logits, weights = self._head(x)
@@ -240,3 +246,27 @@ class LiteNetwork(nn.Module):
             mixed = F.conv2d((split * neighbours).view_as(share), self.gather) / total
             fine.append(F.pixel_shuffle(mixed, CELL))
         return fine[0], fine[1]
+
+
+def with_channels(network: LiteNetwork, channels: int) -> LiteNetwork:
+    """
+    Copy of a network of one channel that sees several; equal channels give the same depth.
+
+    The convolutions that see the picture are repeated over the channels and divided by their
+    number.
+
+    :param network: of one channel; not changed.
+    :param channels: wanted.
+    :returns: a new network in the same mode.
+    :raises ValueError: the network has several channels already.
+    """
+    if network.config.channels != 1:
+        msg = f'the network has {network.config.channels} channels; begin with one of 1'
+        raise ValueError(msg)
+    state = {key: value.detach().clone() for key, value in network.state_dict().items()}
+    for key, value in state.items():
+        if value.ndim == 4 and key.startswith(('encoder.stem.', 'detail.')):
+            state[key] = value.repeat(1, channels, 1, 1) / channels
+    wider = LiteNetwork(replace(network.config, channels=channels))
+    wider.load_state_dict(state)
+    return wider.train(network.training)

@@ -19,6 +19,7 @@ from monother_ros.learning.augment import PLAIN, AugmentSettings
 from monother_ros.learning.lite_losses import supervised_loss
 from monother_ros.learning.parameter_groups import Hyper, ParameterGroup
 from monother_ros.learning.rendered import Frames
+from monother_ros.learning.rgb_frames import RgbFrames
 from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.lite_batches import (
     LiteBatch,
@@ -82,11 +83,11 @@ class LiteTask(Task):
 
     def __init__(
         self,
-        frames: Frames,
+        frames: Frames | RgbFrames,
         settings: LiteSettings,
         config: LiteConfig | None = None,
         augment: AugmentSettings | None = None,
-        validation: Frames | None = None,
+        validation: Frames | RgbFrames | None = None,
         start: LiteNetwork | None = None,
         watch_every: int = 500,
         device: torch.device | str = 'cpu',
@@ -144,6 +145,9 @@ class LiteTask(Task):
 
     def reconcile(self, found: Mapping[str, Any], step: int) -> Mapping[str, Any]:
         """Nothing depends on the end of the schedule before the steps at full size."""
+        if isinstance(found.get('config'), dict):
+            # checkpoints of older versions do not name what they had no choice of
+            found = {**found, 'config': {**LiteConfig().as_dict(), **found['config']}}
         settings = self.settings
         try:
             before = LiteSettings(**found['settings'])
@@ -182,7 +186,7 @@ def weights_digest(network: nn.Module) -> str:
 
 def frame_figures(
     network: LiteNetwork,
-    frames: Frames,
+    frames: Frames | RgbFrames,
     size: tuple[int, int],
     rank: int = 0,
     world: int = 1,
@@ -208,7 +212,7 @@ def frame_figures(
             lite_sample(frames, i, size, network.config.far, rng, PLAIN)
             for i in indices[start : start + batch]
         ]
-        images = torch.from_numpy(np.stack([s[0] for s in samples])[:, None]).to(device)
+        images = torch.from_numpy(np.stack([s[0] for s in samples])).to(device)
         with torch.inference_mode():
             output = network(images)
         for k, (_, target) in enumerate(samples):
@@ -233,7 +237,7 @@ def frame_figures(
 
 
 def evaluate_network(
-    network: LiteNetwork, frames: Frames, size: tuple[int, int], batch: int = 16
+    network: LiteNetwork, frames: Frames | RgbFrames, size: tuple[int, int], batch: int = 16
 ) -> dict[str, float]:
     """
     Mean figures of a network on frames: see :func:`frame_figures`.

@@ -16,6 +16,8 @@ from torch import Tensor
 from monother_ros.learning.augment import AugmentSettings, make_sample
 from monother_ros.learning.batches import part_of, permuted
 from monother_ros.learning.rendered import Frames
+from monother_ros.learning.rgb_augment import make_rgb_sample
+from monother_ros.learning.rgb_frames import RgbFrames
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class LiteBatch(NamedTuple):
     """Samples of a step."""
 
     image: Tensor
-    """(B, 1, h, w) network input"""
+    """(B, C, h, w) network input"""
     target: Tensor
     """(B, 1, h, w) log metres"""
 
@@ -98,7 +100,7 @@ class LiteBatch(NamedTuple):
 class LiteBatches:
     """Batches of a run: see :class:`monother_ros.learning.batches.Batches`."""
 
-    frames: Frames
+    frames: Frames | RgbFrames
     """training data"""
     settings: LiteSettings
     """of the run"""
@@ -126,13 +128,13 @@ class LiteBatches:
         size = self.settings.size(step)
         samples = [lite_sample(self.frames, i, size, self.far, rng, self.augment)
                    for i in self.indices(step)][part.start : part.stop]  # fmt: skip
-        images = torch.from_numpy(np.stack([s[0] for s in samples])[:, None])
+        images = torch.from_numpy(np.stack([s[0] for s in samples]))
         targets = torch.from_numpy(np.stack([s[1] for s in samples])[:, None])
         return LiteBatch(images, targets)
 
 
 def lite_sample(
-    frames: Frames,
+    frames: Frames | RgbFrames,
     index: int,
     size: tuple[int, int],
     far: float,
@@ -148,9 +150,13 @@ def lite_sample(
     :param far: target depth of sky, metres.
     :param rng: source of all that is random.
     :param augment: what to change.
-    :returns: as :func:`monother_ros.learning.augment.make_sample`.
+    :returns: (C, h, w) float32 network input, and the target as of
+        :func:`monother_ros.learning.augment.make_sample`.
     """
-    return make_sample(
+    if isinstance(frames, RgbFrames):
+        rgb, depth = frames.rgb(index), frames.depth(index)
+        return make_rgb_sample(rgb, depth, float(frames.focal[index]), size, far, rng, augment)
+    image, target = make_sample(
         frames.thermal(index),
         frames.depth(index),
         frames.bounds[index],
@@ -160,3 +166,4 @@ def lite_sample(
         rng,
         augment,
     )
+    return image[None], target

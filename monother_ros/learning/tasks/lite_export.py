@@ -11,6 +11,7 @@ from pathlib import Path
 from monother_ros.core.bundle import Bundle, Normalisation
 from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD
 from monother_ros.learning.rendered import DatasetPlan
+from monother_ros.learning.rgb_frames import RgbPlan
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.trainer import Trainer
 from monother_ros.networks.export import export_bundle, save_weights
@@ -19,12 +20,22 @@ from monother_ros.networks.lite import LiteNetwork
 DEPTH_RANGE = (0.5, 80.0)
 """Metres that the bundle promises; what the network says beyond is sky or too far."""
 
+THERMAL_DATA = (
+    'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; clear, fog, '
+    'smoke, rain. No real image was used.'
+)
+RGB_DATA = (
+    'simulated RGB scenes: street, farm, corridor, woods, yard; temperate, desert, winter and '
+    'industrial materials; three mounts; mostly clear days, also dusk, night, fog, smoke, rain. '
+    'No real image was used.'
+)
+
 
 def export_lite(
     trainer: Trainer,
     task: LiteTask,
     target: str | Path,
-    plan: DatasetPlan,
+    plan: DatasetPlan | RgbPlan,
     metrics: Mapping[str, float],
     command: str,
     parent: Bundle | None = None,
@@ -49,16 +60,20 @@ def export_lite(
     network = LiteNetwork(task.config).eval()
     network.load_state_dict({k: v.cpu() for k, v in trainer.result.state_dict().items()})
     digest = hashlib.sha256(save_weights(network)).hexdigest()
+    rgb = isinstance(plan, RgbPlan)
     return export_bundle(
         network,
         target,
         revision=f'sim-{trainer.step}-{digest[:8]}',
-        normalisation=Normalisation('stable_percentile', 2.0, 98.0, mean=MEAN, std=STD),
+        normalisation=(
+            Normalisation('fixed', 0.0, 255.0, mean=MEAN, std=STD, channels=3)
+            if rgb
+            else Normalisation('stable_percentile', 2.0, 98.0, mean=MEAN, std=STD)
+        ),
         depth_range=DEPTH_RANGE,
         focal_length=CANONICAL_FOCAL * size[0] / 320,
         training={
-            'data': 'simulated thermal scenes: street, corridor, woods, yard; day, dusk, night; '
-            'clear, fog, smoke, rain. No real image was used.',
+            'data': RGB_DATA if rgb else THERMAL_DATA,
             'command': command,
             'frames': plan.frames,
             'worlds': plan.worlds,
@@ -72,4 +87,6 @@ def export_lite(
         metrics={'validation': dict(metrics), 'validation_frames': len(task.validation or ())},
         width=size[0],
         height=size[1],
+        name='lite-rgb' if rgb else 'lite',
+        with_weights=not rgb,
     )

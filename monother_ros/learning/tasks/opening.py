@@ -18,6 +18,7 @@ from monother_ros.learning.augment import AugmentSettings
 from monother_ros.learning.datasets import PairDataset, PairSample, open_dataset
 from monother_ros.learning.distributed import Group
 from monother_ros.learning.rendered import VALIDATION_SEED, DatasetPlan, Frames, render_dataset
+from monother_ros.learning.rgb_frames import RgbFrames, RgbPlan, render_rgb_dataset
 from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.drives import render_drives, spread
 from monother_ros.learning.tasks.dual import DualTask
@@ -26,6 +27,7 @@ from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, PairData
 from monother_ros.learning.training_state import AVERAGE, NETWORK
 from monother_ros.networks.checkpoint import load_depth_anything, load_state, read_checkpoint
 from monother_ros.networks.export import WEIGHTS, load_weights
+from monother_ros.networks.lite import LiteConfig, with_channels
 from monother_ros.networks.monother import MonoTherNetwork
 
 
@@ -65,8 +67,13 @@ def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
     return _dual(recipe, group, render)
 
 
-def lite_plans(recipe: LiteRecipe) -> dict[str, DatasetPlan]:
+def lite_plans(recipe: LiteRecipe) -> dict[str, DatasetPlan | RgbPlan]:
     """Plans of the rendered frames, by the name of their folder."""
+    if recipe.data.kind == 'rgb':
+        return {
+            'validation': RgbPlan(recipe.data.validation, VALIDATION_SEED, frames_per_world=2),
+            'training': RgbPlan(recipe.data.frames),
+        }
     return {
         'validation': DatasetPlan(recipe.data.validation, VALIDATION_SEED, frames_per_world=4),
         'training': DatasetPlan(recipe.data.frames),
@@ -83,15 +90,24 @@ def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
     folder = Path(recipe.data.folder)
     if render and group.first:
         for name, plan in lite_plans(recipe).items():
-            render_dataset(plan, folder / name, workers=recipe.data.workers)
+            if isinstance(plan, RgbPlan):
+                render_rgb_dataset(plan, folder / name, workers=recipe.data.workers)
+            else:
+                render_dataset(plan, folder / name, workers=recipe.data.workers)
     group.wait()
     parent = lite_parent(recipe)
+    opened = RgbFrames if recipe.data.kind == 'rgb' else Frames
+    start = None if parent is None else load_weights(parent.path / WEIGHTS)
+    channels = 3 if recipe.data.kind == 'rgb' else 1
+    if start is not None and start.config.channels != channels:
+        start = with_channels(start, channels)
     return LiteTask(
-        Frames(folder / 'training', recipe.data.frames),
+        opened(folder / 'training', recipe.data.frames),
         recipe.training,
+        LiteConfig(channels=channels),
         augment=AugmentSettings().weakened(recipe.augment),
-        validation=Frames(folder / 'validation', recipe.data.validation),
-        start=None if parent is None else load_weights(parent.path / WEIGHTS),
+        validation=opened(folder / 'validation', recipe.data.validation),
+        start=start,
         watch_every=recipe.watch_every,
         device=group.device,
     )

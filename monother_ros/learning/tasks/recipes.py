@@ -21,6 +21,8 @@ from monother_ros.learning.trainer import RunSettings
 class LiteData:
     """Rendered frames."""
 
+    kind: Literal['thermal', 'rgb'] = 'thermal'
+    """what the network sees; rgb frames come from more kinds of worlds, for a teacher"""
     folder: str = 'data/lite'
     """where they are; what is missing is rendered"""
     frames: int = 4800
