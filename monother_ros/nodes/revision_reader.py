@@ -59,23 +59,28 @@ class RevisionReader:
             raise BundleError(problem)
         return record
 
-    def candidates(self) -> tuple[list[str], str]:
+    def candidates(self) -> tuple[list[tuple[str, str]], str]:
         """
         Revisions to start with, best first.
 
         The one in use, the one in use before, then those that were not withdrawn from the newest
         to the oldest.
 
-        :returns: their names, and what is wrong with the record of the one in use; empty if fine.
+        :returns: names with the digests they must have (empty for any), and what is wrong with
+            the record of the one in use; empty if fine.
         """
         self._store.changed()
         if not self.folder.is_dir():
             return [], ''
         record, problem = read_current(self.folder)
         known = [info for info in reversed(self._store.revisions()) if not info.withdrawn]
-        named = [] if record is None else [record.revision, record.previous]
-        names = [name for name in (*named, *(info.name for info in known)) if name]
-        return list(dict.fromkeys(names)), problem if known else ''
+        digests = {info.name: '' for info in known}
+        if record is not None:
+            first = {record.revision: record.digest}
+            if record.previous:
+                first[record.previous] = ''
+            digests = {**first, **{k: v for k, v in digests.items() if k not in first}}
+        return list(digests.items()), problem if known else ''
 
     def manifest_digest(self, name: str) -> str:
         """Digest of a revision by its manifest alone; empty where it cannot be read."""
@@ -84,15 +89,19 @@ class RevisionReader:
         except BundleError:
             return ''  # load() says what is wrong
 
-    def load(self, name: str) -> Bundle:
+    def load(self, name: str, digest: str = '') -> Bundle:
         """
         Read a revision and verify every file of it.
 
         :param name: of the revision, or the name of the base's own.
+        :param digest: that it must have; empty for any.
         :raises BundleError: the name is none, the revision is missing, damaged or of another
-            model.
+            model, or its digest is another one.
         """
         bundle = self._load(name, verify=True)
+        if digest and bundle.digest != digest:
+            msg = f'{name} was changed since it was put in use'
+            raise BundleError(msg)
         if bundle.revision != name:
             msg = f'the folder {name} holds the revision {bundle.revision}'
             raise BundleError(msg)

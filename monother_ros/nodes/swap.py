@@ -83,10 +83,10 @@ class RevisionSwap:
         names, problem = self._reader.candidates()
         if problem:
             self._refuse('the record of the revision in use', '', problem)
-        for name in names:
+        for name, digest in names:
             engine = None
             try:
-                bundle = self._reader.load(name)
+                bundle = self._reader.load(name, digest)
                 if bundle.digest == base.digest:
                     break
                 engine = build(bundle)
@@ -239,10 +239,7 @@ class RevisionSwap:
         self._busy, self._loading = True, name
         engine, start = None, time.monotonic()
         try:
-            bundle = gently(lambda: self._reader.load(name))
-            if digest and bundle.digest != digest:
-                msg = f'{name} was changed since it was put in use'
-                raise BundleError(msg)
+            bundle = gently(lambda: self._reader.load(name, digest))
             engine = cast('Engine', self._pipeline.engine).prepare(bundle)
             made, usual = engine, self._usual()
             if bundle.digest != self._reader.base.digest:

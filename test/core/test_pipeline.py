@@ -377,6 +377,64 @@ def test_swap_refuses_and_keeps_the_old_one(tmp_path):
     assert pipeline.process(frame()).depth is not None
 
 
+class Failing(StubEngine):
+    """Fails every frame."""
+
+    def infer(self, inputs):
+        raise EngineError('no memory')
+
+
+def test_engine_on_trial_is_settled_after_a_frame(tmp_path):
+    old = StubEngine(tmp_path)
+    new = StubEngine(tmp_path, np.full((24, 32), 20, np.float32), revision='r2')
+    pipeline = Pipeline(old)
+    assert pipeline.settle() is None
+    assert pipeline.swap_engine(new, trial=True) is None
+    result = pipeline.process(frame())
+    assert (result.revision, result.engine_error) == ('r2', None)
+    assert pipeline.settle() is old and pipeline.settle() is None
+
+
+def test_engine_before_the_one_on_trial_makes_the_frame_that_fails(tmp_path):
+    old = StubEngine(tmp_path)
+    pipeline = Pipeline(old)
+    pipeline.swap_engine(Failing(tmp_path, revision='r2'), trial=True)
+    result = pipeline.process(frame())
+    assert result.revision == 'r1' and 'no memory' in result.engine_error
+    assert result.shutter is ShutterState.OPEN and (result.depth == 10).all()
+    assert pipeline.engine is old and pipeline.settle() is None
+    assert pipeline.process(frame(1)).engine_error is None
+
+
+def test_after_the_trial_a_failure_is_one(tmp_path):
+    new = StubEngine(tmp_path, revision='r2')
+    pipeline = Pipeline(StubEngine(tmp_path))
+    pipeline.swap_engine(new, trial=True)
+    pipeline.process(frame())
+    pipeline.settle()
+    new.infer = Failing(tmp_path).infer
+    with pytest.raises(EngineError, match='no memory'):
+        pipeline.process(frame(1))
+
+
+def test_of_two_engines_on_trial_the_proven_one_is_kept(tmp_path):
+    old, second = StubEngine(tmp_path), StubEngine(tmp_path, revision='r2')
+    pipeline = Pipeline(old)
+    assert pipeline.swap_engine(second, trial=True) is None
+    assert pipeline.swap_engine(Failing(tmp_path, revision='r3'), trial=True) is second
+    assert pipeline.process(frame()).revision == 'r1'
+    assert pipeline.engine is old
+
+
+def test_engine_with_another_input_is_not_tried(tmp_path):
+    old = StubEngine(tmp_path)
+    pipeline = Pipeline(old)
+    other = StubEngine(tmp_path, normalisation=Normalisation('fixed', 0, 65535), revision='r2')
+    with pytest.raises(BundleError, match='takes other inputs'):
+        pipeline.swap_engine(other, trial=True)
+    assert pipeline.engine is old and pipeline.settle() is None
+
+
 def test_errors_pass_through_and_the_next_frame_works(tmp_path):
     engine = StubEngine(tmp_path)
     pipeline = Pipeline(engine)
