@@ -17,7 +17,7 @@ import pytest
 import monother_ros
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-EXECUTABLES = ('depth_node', 'monother')
+EXECUTABLES = ('adapt_node', 'depth_node', 'monother')
 
 
 @pytest.fixture(scope='module')
@@ -51,6 +51,7 @@ def check_installed(prefix):
     for name in (
         'package.xml',
         'launch/depth.launch.py',
+        'config/adapt.yaml',
         'config/depth.yaml',
         'config/monother.rviz',
         'config/fastdds.xml',
@@ -107,7 +108,7 @@ def test_manifest_declares_every_ros_import():
     """Each ROS package that the code imports unconditionally is an exec_depend."""
     manifest = ET.parse(REPOSITORY / 'package.xml').getroot()
     declared = {e.text for e in manifest.iter('exec_depend')}
-    pattern = re.compile(r'^\s*(?:from|import) (rclpy|[a-z_]+_msgs|builtin_interfaces)\b', re.M)
+    pattern = re.compile(r'^\s*(?:from|import) (rclpy|[a-z_]+_msgs|std_srvs|builtin_interfaces)\b', re.M)
     used = set()
     for file in (REPOSITORY / 'monother_ros').rglob('*.py'):
         used.update(pattern.findall(file.read_text()))

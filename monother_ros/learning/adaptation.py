@@ -305,6 +305,17 @@ class Adaptation:
         if on:
             self.stopped = ''
 
+    def set_rates(self, step_rate: float, pair_rate: float) -> None:
+        """
+        Change how fast it goes, from the next step and pair on.
+
+        :param step_rate: steps per second at most, > 0.
+        :param pair_rate: pairs per second that are taken at most, > 0.
+        :raises SettingsError: one is not positive.
+        """
+        self.settings = replace(self.settings, step_rate=step_rate, pair_rate=pair_rate)
+        self.intake.settings = self.settings
+
     def stop(self, reason: str) -> None:
         """
         Stop learning until it is enabled again: memory, disk.

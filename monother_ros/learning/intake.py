@@ -77,7 +77,8 @@ class Intake:
         """What the teacher complained of last."""
         self._bundle = bundle
         self._teacher = teacher
-        self._settings = settings
+        self.settings = settings
+        """Limits; its rate of pairs may be changed."""
         self._student_depth = student_depth
         self._clock = clock
         self._maker: PairMaker | None = None
@@ -140,7 +141,7 @@ class Intake:
             return Offer(reason)
         now = self._clock()
         # a little less than the period: cameras do not keep exact time
-        if self._last is not None and now - self._last < 0.9 / self._settings.pair_rate:
+        if self._last is not None and now - self._last < 0.9 / self.settings.pair_rate:
             return Offer(ENOUGH)
         pair = self._taught(self._maker(thermal, thermal_stamp_ns, rgb))
         if pair is None:
@@ -182,7 +183,7 @@ class Intake:
         Whole blocks of time are held out, since neighbours in time show the same view; what lies
         at the border of such a block is for neither.
         """
-        settings = self._settings
+        settings = self.settings
         if self._first_stamp is None:
             self._first_stamp = stamp
         block, inside = divmod((stamp - self._first_stamp) * 1e-9, settings.block_seconds)
