@@ -209,12 +209,14 @@ def expected_frames(
 
 
 def _made_input(bundle: Bundle) -> NDArray[np.float32]:
-    """Smooth picture with some detail, as network input: values of both signs up to about 2."""
+    """Smooth picture with some detail, in [0, 1] and then normalised as the network's input is."""
     _, channels, height, width = bundle.inputs[0].shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     y, x = y / height, x / width
-    picture = np.sin(7 * x + 2 * y) + np.cos(11 * y - 3 * x) * 0.7 + 0.3 * np.sin(60 * x * y)
-    return np.repeat(picture[None, None].astype(np.float32), channels, axis=1)
+    waves = np.sin(7 * x + 2 * y) + np.cos(11 * y - 3 * x) * 0.7 + 0.3 * np.sin(60 * x * y)
+    picture = (waves / 2 + 1) / 2
+    normalised = (picture - bundle.normalisation.mean) / bundle.normalisation.std
+    return np.repeat(normalised[None, None].astype(np.float32), channels, axis=1)
 
 
 def said_by(engine: OnnxRuntimeEngine, inputs: NDArray[Any]) -> CheckFrame:

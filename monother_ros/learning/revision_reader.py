@@ -19,6 +19,7 @@ from monother_ros.learning.revision_files import (
     Current,
     number_of,
     read_current,
+    root_of,
 )
 
 LOG = logging.getLogger(__name__)
@@ -158,18 +159,23 @@ class RevisionReader:
         The revision in use, or the best one to use instead where that one cannot be.
 
         In this order: the one in use, the one before it, then from the newest to the oldest what
-        was not withdrawn, and the model as it came.
+        was not withdrawn, and the model as it came; of the same model first.
         """
+        while True:
+            stamp = self._stamp()
+            found = self._good()
+            # what another process replaced and removed while it was looked at is no defect
+            if not found.reason or stamp == self._stamp():
+                return found
+
+    def _good(self) -> Good:
+        """As :meth:`good`, looked at once."""
         if not self.folder.is_dir():
             return Good(None, f'there are no revisions in {self.folder}')
         record, reason = read_current(self.folder)
         reasons = [reason] if reason else []
-        named = [] if record is None else [record.revision, record.previous]
-        rest = sorted(self._names(), key=lambda name: -(number_of(name) or 0))
-        order = [name for name in named if name]
-        order += [name for name in rest if name not in order]
-        for k, name in enumerate(order):
-            first = record is not None and k == 0
+        for name in self._order(record):
+            first = record is not None and name == record.revision
             if (self.folder / name / WITHDRAWN).exists():
                 if first:
                     reasons.append(f'{name} was withdrawn')
@@ -184,6 +190,16 @@ class RevisionReader:
                 continue
             return Good(bundle, '; '.join(reasons))
         return Good(None, '; '.join([*reasons, f'there is no usable revision in {self.folder}']))
+
+    def _order(self, record: Current | None) -> list[str]:
+        """Names of the revisions, the best to use first."""
+        names = self._names()
+        if record is None:
+            return sorted(names, key=lambda name: -(number_of(name) or 0))
+        root = root_of(record.revision)
+        rest = sorted(names, key=lambda name: (root_of(name) != root, -(number_of(name) or 0)))
+        named = [name for name in (record.revision, record.previous) if name]
+        return [*named, *(name for name in rest if name not in named)]
 
     def current(self) -> Bundle | None:
         """Revision in use or the best one instead, which is logged; None for an empty store."""
