@@ -10,14 +10,14 @@ the argument ``yaml`` the file config/adapt.yaml.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import CalibrationError, SettingsError
 from monother_ros.core.rigid import rigid_transform
-from monother_ros.ros.parameter_specs import NodeParameters, parameter
+from monother_ros.ros.parameter_specs import NodeParameters, ParameterSpec, parameter
 from monother_ros.ros.parameters import RELIABILITIES, TRANSPORTS
 
 PARTS = ('head', 'decoder', 'norm', 'all', 'adapters')
@@ -107,11 +107,15 @@ class AdaptNodeParameters(NodeParameters):
         low=0.0,
         high=1.0,
     )
-    extrinsics: list[float] = parameter(  # noqa: RUF009 -- a list is copied for each
-        [0.0],
-        'Pose of the thermal camera in the RGB camera (X_rgb = T X_thermal): 16 numbers of a 4x4 '
-        'matrix row by row, or 7 numbers x y z qx qy qz qw; metres, optical frames. A single 0.0 '
-        'takes it from the calibration file, or from /tf_static.',
+    extrinsics: list[float] = field(
+        default_factory=lambda: [0.0],
+        metadata={
+            'spec': ParameterSpec(
+                'Pose of the thermal camera in the RGB camera (X_rgb = T X_thermal): 16 numbers '
+                'of a 4x4 matrix row by row, or 7 numbers x y z qx qy qz qw; metres, optical '
+                'frames. A single 0.0 takes it from the calibration file, or from /tf_static.'
+            )
+        },
     )
     calibration: str = parameter(
         '',
