@@ -8,16 +8,14 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from monother_ros.cli.children import Child, ChildError
+from monother_ros.cli.children import ChildError
+from monother_ros.cli.nodes import MAIN, Drive, play_through, rgb_pose
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import BagError
 from monother_ros.ros.bags import BagReader
 from monother_ros.ros.frames import drive_files, frames_to_bag
-from monother_ros.ros.static_tf import StaticTransforms
-from monother_ros.ros.transport import use_profile
 
 OUTPUTS = (
     '/depth/image_raw',
@@ -30,24 +28,6 @@ OUTPUTS = (
 """What the depth node publishes and the demo records."""
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-MAIN = 'monother_ros.cli.main'
-
-
-@dataclass
-class Drive:
-    """
-    A bag and the names under which the depth node is to see its topics.
-
-    :param bag: the bag to play.
-    :param remap: recorded topic → topic that the depth node subscribes to.
-    """
-
-    bag: Path
-    remap: dict[str, str] = field(default_factory=dict)
-
-    def recorded(self, topic: str) -> str:
-        """Name in the bag of a topic that the depth node subscribes to."""
-        return next((old for old, new in self.remap.items() if new == topic), topic)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,31 +116,6 @@ def _simulate(arguments: argparse.Namespace, out: Path) -> Path:
     return bag
 
 
-def rgb_pose(drive: Drive) -> list[float] | None:
-    """
-    Pose of the thermal camera in the RGB camera, from the bag's own /tf_static.
-
-    The pip wheels of ROS have no tf2_msgs, so the depth node cannot listen to that topic there.
-
-    :returns: the 16 numbers of T_rgb_thermal, row by row, metres; None where the bag lacks it.
-    """
-    cameras = [drive.recorded(t) for t in ('/rgb/image_raw', '/thermal/image_raw')]
-    frames: dict[str, str] = {}
-    tree = StaticTransforms()
-    with BagReader(drive.bag) as bag:
-        there = {t.name for t in bag.topics if t.count}
-        if not {'/tf_static', *cameras} <= there:
-            return None
-        for _, message, _ in bag.read(['/tf_static']):
-            tree.add(message)
-        for topic, message, _ in bag.read(cameras):
-            frames.setdefault(topic, message.header.frame_id)
-            if len(frames) == len(cameras):
-                break
-    pose = tree.lookup(*(frames[camera] for camera in cameras))
-    return None if pose is None else [float(v) for v in pose.ravel()]
-
-
 def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     """
     Play a bag through the depth node and record what it publishes.
@@ -173,45 +128,12 @@ def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     :returns: the recorded bag.
     :raises ChildError: one of the processes failed; its last lines are in the message.
     """
-    environment = dict(os.environ)
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    # a domain that other robots and other demos on this machine hardly use
-    environment.setdefault('ROS_DOMAIN_ID', str(20 + os.getpid() % 80))
-    use_profile(environment)
-    recorded, logs = out / 'recorded', out / 'logs'
     node = ['monother_ros.nodes.depth_node', '--ros-args', '-p', f'model:={model}']
     node += ['-p', 'use_sim_time:=true']
     pose = rgb_pose(drive)
     if pose is not None:
         node += ['-p', f'rgb_extrinsics:={pose}']
-    record: list[str | Path] = [
-        MAIN,
-        'record',
-        '-o',
-        recorded,
-        '--overwrite',
-        '--topics',
-        *OUTPUTS,
-    ]
-    play: list[str | Path] = [MAIN, 'play', drive.bag, '--clock']
-    play += ['--wait-for-subscribers', drive.recorded('/thermal/image_raw')]
-    if drive.remap:
-        play += ['--remap', *(f'{old}:={new}' for old, new in drive.remap.items())]
-    with (
-        Child('recorder', record, logs, environment) as recorder,
-        Child('depth_node', node, logs, environment) as depth_node,
-    ):
-        recorder.wait_for([f'recording {topic}\n' for topic in OUTPUTS], 60)
-        with Child('player', play, logs, environment) as player:
-            while player.process.poll() is None:
-                depth_node.check()
-                recorder.check()
-                time.sleep(0.1)
-            player.check()
-        time.sleep(1.5)  # the last frame, and one more report of the diagnostics
-        recorder.stop()
-        depth_node.stop()
-    return recorded
+    return play_through(drive, out, {'depth_node': node}, OUTPUTS)
 
 
 def _report(recorded: Path, drive: Drive, out: Path, title: str) -> None:

@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
 from monother_ros.core.files import atomic_write
 from monother_ros.evaluation import figures, plots
 from monother_ros.evaluation.figures import COLOURS
 from monother_ros.evaluation.moments import Moment, Transforms, best, choose, load
+from monother_ros.evaluation.page import Picture, Report, plain, render
 from monother_ros.evaluation.recording import INPUT_ROLES, OUTPUT_ROLES, Recording
 from monother_ros.evaluation.results import curves, figures_of
 from monother_ros.evaluation.summary import Run, measure
@@ -24,51 +22,11 @@ from monother_ros.evaluation.summary import Run, measure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TEMPLATES = Path(__file__).parent / 'templates'
-"""Folder of the page's template."""
-
 MOST_CURVES = 6
 """Conditions up to which each has a sparsification curve of its own."""
 
 HERO_LIMIT = 590_000
 """Largest size of hero.png in bytes."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """
-    A written report.
-
-    :param page: path of index.html; :param figures: content of report.json.
-    """
-
-    page: Path
-    figures: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """
-    A picture of the page.
-
-    :param name: file name; :param title: caption; :param alt: what it shows; :param data: PNG.
-    """
-
-    name: str
-    title: str
-    alt: str
-    data: bytes
-    wide: bool = False
-
-    @property
-    def url(self) -> str:
-        """Content as a data URL, so that the page is one file."""
-        return 'data:image/png;base64,' + base64.b64encode(self.data).decode()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in px, as the PNG header says."""
-        return int.from_bytes(self.data[16:20], 'big'), int.from_bytes(self.data[20:24], 'big')
 
 
 def build(
@@ -130,52 +88,12 @@ def build(
     for picture in [*charts, *(p for _, pictures in tiles for p in pictures)]:
         atomic_write(folder / 'pictures' / picture.name, picture.data)
     atomic_write(folder / 'report.json', json.dumps(plain(numbers), indent=2) + '\n')
-    page = atomic_write(folder / 'index.html', _page(numbers, hero, charts, tiles))
+    page = atomic_write(
+        folder / 'index.html',
+        render('report.html.j2', numbers, hero=hero, charts=charts, tiles=tiles),
+    )
     say(1.0)
     return Report(page, plain(numbers))
-
-
-def plain(value: Any) -> Any:
-    """
-    Same content with what JSON knows; numbers that are not finite become None.
-
-    :param value: nested dicts, lists, numbers of Python or NumPy, and text.
-    """
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, (bool, str)) or value is None:
-        return value
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    number = float(value)
-    return float(f'{number:.6g}') if np.isfinite(number) else None
-
-
-def _page(
-    numbers: dict[str, Any],
-    hero: Picture | None,
-    charts: list[Picture],
-    tiles: list[tuple[Moment, list[Picture]]],
-) -> str:
-    """Fill the template."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters['number'] = _number
-    environment.filters['percent'] = lambda v, digits=1: (
-        '–' if v is None else f'{100 * v:.{digits}f} %'
-    )
-    template = environment.get_template('report.html.j2')
-    return template.render(r=plain(numbers), hero=hero, charts=charts, tiles=tiles)
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """Number for a table; a dash where there is none."""
-    return '–' if value is None else f'{value:.{digits}f}'
 
 
 def _moment_figures(moment: Moment, pictures: list[Picture]) -> dict[str, Any]:

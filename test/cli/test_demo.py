@@ -16,8 +16,9 @@ from bundles import make_bundle
 from rosbags.typesys import Stores, get_typestore
 
 from monother_ros.cli.children import Child, ChildError
-from monother_ros.cli.demo import Drive, choose_topics
+from monother_ros.cli.demo import choose_topics
 from monother_ros.cli.main import main
+from monother_ros.cli.nodes import Drive
 from monother_ros.core.errors import BagError
 from monother_ros.ros.bags import BagReader
 from monother_ros.ros.frames import drive_files, frames_to_bag
