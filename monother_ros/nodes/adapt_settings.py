@@ -77,8 +77,6 @@ def make_adaptation(parameters: AdaptNodeParameters) -> Adaptation:
 
     :raises MonotherError: one of them cannot be loaded; says which and why.
     """
-    from monother_ros.networks.confidence_file import load_confidence
-
     settings = adaptation_settings(parameters)
     device = parameters.device
     if device == 'auto':
@@ -92,7 +90,11 @@ def make_adaptation(parameters: AdaptNodeParameters) -> Adaptation:
         teacher = load_teacher(
             parameters.teacher, TeacherOptions(device=device, threads=parameters.threads)
         )
-        confidence = load_confidence(parameters.confidence) if parameters.confidence else None
+        confidence = None
+        if parameters.confidence:
+            from monother_ros.networks.confidence_file import load_confidence
+
+            confidence = load_confidence(parameters.confidence)
         return Adaptation(
             bundle,
             teacher,
