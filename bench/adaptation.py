@@ -30,7 +30,7 @@ from typing import Any
 import adaptation_runs as runs
 import numpy as np
 from adaptation_data import drive, judged
-from monother_ros.sim.new_worlds import NEW_WORLDS
+from monother_ros.sim.new_worlds import NEW_WORLDS, new_world
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
@@ -53,7 +53,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--teacher', default='bundle:lite-rgb')
     parser.add_argument('--confidence', default='lite-confidence')
     parser.add_argument('--anchors', default='lite-anchors')
-    parser.add_argument('--worlds', nargs='*', help=f'of {", ".join(NEW_WORLDS)}')
+    names = [world.name for world in NEW_WORLDS]
+    parser.add_argument('--worlds', nargs='*', default=names, choices=names)
     parser.add_argument('--minutes', type=float, default=5.0, help='of driving by day')
     parser.add_argument('--frames', type=int, default=40, help='judged by day, and at night')
     parser.add_argument('--source-frames', type=int, default=144)
@@ -90,18 +91,18 @@ def load(arguments: argparse.Namespace) -> runs.Learner:
 def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
     """Everything that is measured in one world."""
     arguments, name = job
-    world = NEW_WORLDS[name]
+    world = new_world(name)
     learner = load(arguments)
     start = time.perf_counter()
     tests = {
-        when: judged(world.config, when, arguments.frames, arguments.data)
+        when: judged(world.config(when), when, arguments.frames, arguments.data)
         for when in ('day', 'night')
     }
-    seen = drive(world.config, 60 * arguments.minutes, arguments.data)
+    seen = drive(world.config(), 60 * arguments.minutes, arguments.data)
     source = Frames(arguments.data / 'source', arguments.source_frames)
     rendering = time.perf_counter() - start
     size = learner.bundle.input_size
-    result: dict[str, Any] = {'world': name, 'about': world.about, 'pairs': len(seen)}
+    result: dict[str, Any] = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
     result['teacher'] = {
         when: runs.judge_teacher(learner.teacher, frames, size) for when, frames in tests.items()
     }
@@ -203,13 +204,9 @@ def draw(results: list[dict[str, Any]], ways: list[str], path: Path) -> None:
 def main() -> int:
     """Run the experiment."""
     arguments = parse()
-    names = arguments.worlds or list(NEW_WORLDS)
-    unknown = set(names) - set(NEW_WORLDS)
-    if unknown:
-        sys.exit(f'{sorted(unknown)} are no new worlds; use some of {list(NEW_WORLDS)}')
     plan = DatasetPlan(arguments.source_frames, TEST_SEED, frames_per_world=3)
     render_dataset(plan, arguments.data / 'source', workers=arguments.workers)
-    jobs = [(arguments, name) for name in names]
+    jobs = [(arguments, name) for name in arguments.worlds]
     context = multiprocessing.get_context('spawn')
     with context.Pool(max(1, arguments.workers)) as pool:
         results = pool.map(one_world, jobs, chunksize=1)

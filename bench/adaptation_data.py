@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.files import atomic_folder
 from monother_ros.learning.rectify import Rectifier
+from monother_ros.sim.laps import stay_within
 from monother_ros.sim.simulator import EPOCH_NS, SimConfig, Simulator
-from monother_ros.sim.trajectory import Trajectory
 
 VERSION = 1
 LEARNED = (0.0, 0.7)
@@ -31,39 +31,6 @@ JUDGED = (0.75, 1.0)
 """Part of the path that frames to judge by come from."""
 RATE = 2.0
 """Pairs per second of the drive."""
-
-
-class Laps(Trajectory):
-    """
-    To and fro over a part of a path, on another lane each time.
-
-    :param line: the path.
-    :param part: start and end as parts of its length.
-    :param sway: how far lanes may lie from the path, metres.
-    :param rng: source of the lanes.
-    """
-
-    def __init__(
-        self,
-        line: Trajectory,
-        part: tuple[float, float],
-        sway: float,
-        rng: np.random.Generator,
-    ) -> None:
-        vars(self).update(vars(line))  # the same path and the same shake
-        self._from, self._to = part[0] * line.length, part[1] * line.length
-        self._sides = rng.uniform(-sway, sway, 64)
-
-    def at(self, distance: float) -> tuple[NDArray[np.float64], float, float]:
-        """Point and heading after so many metres; see the base class."""
-        stretch = self._to - self._from
-        lap, inside = divmod(distance, stretch)
-        back = int(lap) % 2 == 1
-        position, yaw, pitch = super().at(self._from + (stretch - inside if back else inside))
-        if back:
-            yaw, pitch = yaw + np.pi, -pitch
-        side = self._sides[int(lap) % len(self._sides)]
-        return position + side * np.array([-np.sin(yaw), np.cos(yaw), 0.0]), yaw, pitch
 
 
 @dataclass(frozen=True)
@@ -134,9 +101,7 @@ def _render(
 ) -> None:
     """Render into a folder."""
     simulator = Simulator(replace(config, rate=rate))
-    world = simulator.world
-    rng = np.random.default_rng([config.seed, 91, round(1000 * part[0])])
-    world.trajectory = Laps(world.trajectory, part, 0.6 * world.sway, rng)
+    stay_within(simulator.world, part, config.seed)
     parts: dict[str, list[Any]] = {'thermal': [], 'rgb': [], 'depth': [], 'rgb_depth': []}
     for index in range(frames):
         frame = simulator.frame(index / rate, ('thermal', 'rgb'))
