@@ -30,12 +30,12 @@ from typing import Any
 import adaptation_runs as runs
 import numpy as np
 from adaptation_data import drive, judged
-from monother_ros.sim.new_worlds import NEW_WORLDS, new_world
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.adaptation import AdaptationSettings
 from monother_ros.learning.rendered import TEST_SEED, DatasetPlan, Frames, render_dataset
+from monother_ros.sim.new_worlds import NEW_WORLDS, new_world
 
 PUBLISHED = 22.88
 """Published reduction of AbsRel in new scenes without labels, percent (MonoTher-Depth)."""
