@@ -7,12 +7,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from bundles import make_bundle
 
-from monother_ros.core.bundle import Bundle
+from monother_ros.core.bundle import Bundle, load_bundle
+from monother_ros.core.errors import AdaptationError
+from monother_ros.core.initialisers import replaced_values
 from monother_ros.engines.base import EngineOptions
 from monother_ros.engines.check import CheckFrame
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
+from monother_ros.learning.revisions import RevisionStore
 
 ONE_THREAD = EngineOptions(threads=1, warmup=False)
 
@@ -86,3 +90,32 @@ def infer(bundle: Bundle, inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs of a bundle in our engine."""
     with OnnxRuntimeEngine(bundle, ONE_THREAD) as engine:
         return engine.infer({'thermal': inputs})
+
+
+def write(store: RevisionStore, parent: Bundle, values, model: Bundle, **fields) -> Bundle:
+    """A revision of the tiny model; the expectation is from a patched copy of its own file."""
+    known = {} if parent.external is None else replaced_values(parent)
+    frame = expected(model, {**known, **values})
+    options = {'weights': b'w', 'metrics': {}, 'training': {}, 'check': frame} | fields
+    return store.write(parent, values, **options)
+
+
+def visible(folder: Path) -> list[str]:
+    """What a reader of a store may find."""
+    return sorted(item.name for item in folder.iterdir() if not item.name.startswith('.'))
+
+
+def hidden(folder: Path) -> list[str]:
+    """Temporary files and folders of a store."""
+    known = ('.writer.lock', '.change.lock')
+    return [i.name for i in folder.iterdir() if i.name.startswith('.') and i.name not in known]
+
+
+def refused(store: RevisionStore, sentence: str, action) -> None:
+    """An action that fails leaves the store as it was."""
+    before = {item.name: load_bundle(item.path).digest for item in store.revisions()}
+    with pytest.raises(AdaptationError, match=sentence):
+        action()
+    assert {item.name: load_bundle(item.path).digest for item in store.revisions()} == before
+    assert hidden(store.folder) == []
+    assert store.good().reason == ''

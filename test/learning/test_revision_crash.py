@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A writer that is killed at any instant leaves a store in which every revision is whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from revision_data import ONE_THREAD, hidden, tiny
+
+from monother_ros.engines.check import check_engine, read_check
+from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
+from monother_ros.learning.revision_files import number_of
+from monother_ros.learning.revisions import RevisionReader, RevisionStore
+
+pytest.importorskip('onnx')
+
+KILLS = 20
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def writer(tmp_path):
+    model = tiny(tmp_path / 'model')
+    command = [sys.executable, HERE / 'revision_writer.py', tmp_path / 'store', model.path]
+    paths = [str(HERE.parents[1]), str(HERE.parent), os.environ.get('PYTHONPATH', '')]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+def check(folder):
+    """Every revision that can be seen is whole, and the one in use runs as it did."""
+    reader = RevisionReader(folder)
+    infos = reader.revisions(verify=True)
+    assert [item.defect for item in infos] == [''] * len(infos)
+    found = reader.good()
+    assert found.bundle is not None
+    assert found.reason == ''
+    frames = read_check(found.bundle)
+    assert frames
+    with OnnxRuntimeEngine(found.bundle, ONE_THREAD) as engine:
+        check_engine(engine, frames)
+    return infos
+
+
+def test_killed_at_any_instant(writer, tmp_path):
+    folder = tmp_path / 'store'
+    rng = np.random.default_rng(7)
+    newest, leftovers, reads = 0, 0, 0
+    for kill in range(KILLS):
+        writer.stdin.write(f'{kill}\n')
+        writer.stdin.flush()
+        child = int(writer.stdout.readline())
+        reader = RevisionReader(folder)
+        while kill == 0 and not (folder / 'current.json').exists():
+            time.sleep(0.005)
+        until = time.monotonic() + rng.uniform(0.05, 0.35)
+        while time.monotonic() < until:
+            # a reader beside the writer never sees a half revision
+            found = reader.good()
+            assert found.bundle is not None
+            assert found.reason == ''
+            reads += 1
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        assert writer.stdout.readline() == 'ended\n'
+        leftovers += bool(hidden(folder))
+        infos = check(folder)
+        numbers = [number_of(item.name) for item in infos]
+        assert max(numbers) >= newest, 'a number was used again'
+        newest = max(numbers)
+        assert len([n for n in numbers if n]) <= 3 + 3
+    assert leftovers > 0, 'no kill met a writer at work: the test shows nothing'
+    assert newest > KILLS
+    assert reads > KILLS
+    with RevisionStore(folder) as store:
+        store.acquire()
+        assert hidden(folder) == []
+    check(folder)
