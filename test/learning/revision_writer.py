@@ -14,26 +14,29 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from revision_data import brighter, expected
+from bundles import NEAR, SPAN
+from revision_data import brighter
 
 from monother_ros.core.bundle import Bundle, load_bundle
+from monother_ros.engines.check import CheckFrame, read_check
 from monother_ros.learning.revisions import RevisionStore
+
+FAR = NEAR + SPAN
 
 
 def work(folder: Path, model: Bundle, seed: int) -> None:
     """Write revisions, put them in use and go back now and then, for ever."""
     rng = np.random.default_rng(seed)
-    frames = {k: expected(model, brighter(0.8 + 0.01 * k)) for k in range(10)}
     with RevisionStore(folder, limit=3) as store:
         store.acquire()
-        store.write_base(model)
+        frame = read_check(store.write_base(model))[0]
         while True:
-            k = int(rng.integers(10))
+            factor = rng.uniform(0.8, 0.9)
             parent = store.current()
             assert parent is not None
-            values = {**brighter(0.8 + 0.01 * k), 'zero': np.asarray(rng.normal() / 1e6, 'f4')}
-            options = {'metrics': {'k': k}, 'training': {}, 'check': frames[k]}
-            revision = store.write(parent, values, weights=bytes(50_000), **options)
+            depth = FAR - np.float32(factor) * (FAR - frame.depth)
+            options = {'metrics': {}, 'training': {}, 'check': CheckFrame(frame.inputs, depth)}
+            revision = store.write(parent, brighter(factor), weights=bytes(50_000), **options)
             store.use(revision.revision)
             if rng.uniform() < 0.3:
                 store.rollback('by chance')
