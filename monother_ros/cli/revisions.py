@@ -185,7 +185,7 @@ def _diff(store: RevisionStore, arguments: argparse.Namespace) -> int:
                 f'{item.layer:{width}}  {item.relative:14.4%}  {item.largest:14.4g}  '
                 f'{item.values:7d}'
             )
-        print(f'{len(changes)} layers differ\n')
+        print(f'{len(changes)} layer{" differs" if len(changes) == 1 else "s differ"}\n')
     for key, before, after in _metrics(first, second):
         print(f'{key}: {before} -> {after}')
     return 0
