@@ -23,7 +23,15 @@ from monother_ros.learning.recipe import plain, recipe_names, to_yaml
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.lite_export import export_lite
 from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_task
-from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, Recipe, load_recipe
+from monother_ros.learning.tasks.recipes import (
+    DualRecipe,
+    LiteRecipe,
+    Recipe,
+    TrustRecipe,
+    load_recipe,
+)
+from monother_ros.learning.tasks.trust import TrustTask
+from monother_ros.learning.tasks.trust_export import export_trust
 from monother_ros.learning.trainer import Trainer
 from monother_ros.learning.training_state import AVERAGE, BEST, LATEST, NETWORK
 from monother_ros.networks.monother import network_size
@@ -54,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--until', type=int, metavar='STEP', help='stop before this step')
     parser.add_argument(
-        '--bundle', type=Path, help='of the result (lite); RUN/bundle if not given'
+        '--bundle', type=Path, help='of the result (lite, confidence); RUN/bundle if not given'
     )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
@@ -132,6 +140,11 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
             parent,
         )
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+        return
+    if isinstance(recipe, TrustRecipe):
+        assert isinstance(trainer.task, TrustTask)
+        path = arguments.bundle or arguments.out / 'bundle'
+        tqdm.write(f'{export_trust(trainer, trainer.task, path, recipe)}: {metrics}')
         return
     for name in (LATEST, BEST):
         if (arguments.out / name).exists():

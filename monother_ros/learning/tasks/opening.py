@@ -23,8 +23,26 @@ from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.drives import render_drives, spread
 from monother_ros.learning.tasks.dual import DualTask
 from monother_ros.learning.tasks.lite import LiteTask
-from monother_ros.learning.tasks.recipes import DualRecipe, LiteRecipe, PairData, Recipe
+from monother_ros.learning.tasks.recipes import (
+    DualRecipe,
+    LiteRecipe,
+    PairData,
+    Recipe,
+    TrustRecipe,
+)
+from monother_ros.learning.tasks.trust import TrustTask
 from monother_ros.learning.training_state import AVERAGE, NETWORK
+from monother_ros.learning.trust_pairs import (
+    TRUST_VALIDATION_SEED,
+    TrustPlan,
+    render_trust_pairs,
+)
+from monother_ros.learning.trust_samples import (
+    TrustSamples,
+    TrustSources,
+    make_samples,
+    sample_folder,
+)
 from monother_ros.networks.checkpoint import load_depth_anything, load_state, read_checkpoint
 from monother_ros.networks.export import WEIGHTS, load_weights
 from monother_ros.networks.lite import LiteConfig, with_channels
@@ -64,6 +82,8 @@ def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
     """
     if isinstance(recipe, LiteRecipe):
         return _lite(recipe, group, render)
+    if isinstance(recipe, TrustRecipe):
+        return _trust(recipe, group, render)
     return _dual(recipe, group, render)
 
 
@@ -108,6 +128,36 @@ def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
         augment=AugmentSettings().weakened(recipe.augment),
         validation=opened(folder / 'validation', recipe.data.validation),
         start=start,
+        watch_every=recipe.watch_every,
+        device=group.device,
+    )
+
+
+def trust_plans(recipe: TrustRecipe) -> dict[str, TrustPlan]:
+    """Plans of the simulated pairs, by the name of their folder."""
+    data = recipe.data
+    return {
+        'validation': TrustPlan(data.validation, TRUST_VALIDATION_SEED, 3),
+        'training': TrustPlan(data.worlds, frames_per_world=data.frames),
+    }
+
+
+def _trust(recipe: TrustRecipe, group: Group, render: bool) -> TrustTask:
+    """Samples of confidence training."""
+    data = recipe.data
+    sources = TrustSources(data.student, data.teacher)
+    plans, found = trust_plans(recipe), {}
+    for name, plan in plans.items():
+        folder = Path(data.folder) / name
+        if render and group.first:
+            render_trust_pairs(plan, folder, workers=data.workers)
+            make_samples(plan, folder, sources, workers=data.workers)
+        group.wait()
+        found[name] = TrustSamples(sample_folder(folder, sources), plan.worlds)
+    return TrustTask(
+        found['training'],
+        recipe.training,
+        validation=found['validation'],
         watch_every=recipe.watch_every,
         device=group.device,
     )

@@ -14,6 +14,7 @@ from monother_ros.learning.recipe import build, change, find_recipe, read_mappin
 from monother_ros.learning.tasks.drives import DriveSettings
 from monother_ros.learning.tasks.dual_batches import DualSettings
 from monother_ros.learning.tasks.lite_batches import LiteSettings
+from monother_ros.learning.tasks.trust import TrustSettings
 from monother_ros.learning.trainer import RunSettings
 
 
@@ -84,9 +85,49 @@ class DualRecipe:
     """how the run is carried out"""
 
 
-Recipe = LiteRecipe | DualRecipe
+@dataclass(frozen=True)
+class TrustData:
+    """Simulated pairs, and who says their depths."""
 
-_TASKS: dict[str, type[LiteRecipe] | type[DualRecipe]] = {'lite': LiteRecipe, 'dual': DualRecipe}
+    folder: str = 'data/lite-confidence'
+    """where they are; what is missing is rendered"""
+    worlds: int = 160
+    """worlds to train on"""
+    frames: int = 8
+    """pairs of each"""
+    validation: int = 40
+    """worlds to watch, three pairs of each"""
+    student: str = 'lite'
+    """bundle of the thermal network"""
+    teacher: str = 'lite-rgb'
+    """bundle of the RGB network"""
+    workers: int = 2
+    """processes that render"""
+
+
+@dataclass(frozen=True)
+class TrustRecipe:
+    """Training of the confidence network."""
+
+    task: Literal['confidence']
+    """what is trained"""
+    training: TrustSettings = field(default_factory=TrustSettings)
+    """what decides the weights"""
+    data: TrustData = field(default_factory=TrustData)
+    """what it is trained on"""
+    watch_every: int = 250
+    """steps between validations; 0 for none"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+Recipe = LiteRecipe | DualRecipe | TrustRecipe
+
+_TASKS: dict[str, type[LiteRecipe] | type[DualRecipe] | type[TrustRecipe]] = {
+    'lite': LiteRecipe,
+    'dual': DualRecipe,
+    'confidence': TrustRecipe,
+}
 
 
 def load_recipe(
@@ -121,8 +162,9 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     Put folders of data into a recipe.
 
-    Lite: the folder of rendered frames. ``sim`` and ``bag``: the bags to train on; where the
-    recipe renders drives, they are not rendered. Others: the root of training and validation.
+    Lite and confidence: the folder of rendered frames. ``sim`` and ``bag``: the bags to train on;
+    where the recipe renders drives, they are not rendered. Others: the root of training and
+    validation.
 
     :param mapping: the recipe; changed in place.
     :param places: folders, as the user gave them.
@@ -130,7 +172,7 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     section = mapping.setdefault('data', {})
     missing = [place for place in places if not Path(place).exists()]
-    lite = mapping.get('task') == 'lite'
+    lite = mapping.get('task') in ('lite', 'confidence')
     if missing and not lite:
         msg = f'data {", ".join(missing)} not found'
         raise SettingsError(msg)
