@@ -48,8 +48,9 @@ def fit_teacher(
     """
     Bring a teacher's depth to metres.
 
-    'scale' takes the median ratio. 'affine-inverse' solves 1/student = a / depth + b by least
-    squares on relative errors, reweighted so that pixels far from the fit count less (Huber).
+    'scale' takes the median ratio. 'affine-inverse' solves 1/student = a / depth + b by
+    Gauss-Newton steps on the error of the logarithm, reweighted so that pixels far from the fit
+    hardly count (Cauchy).
 
     :param depth: (h, w) of the teacher, 0 where unknown.
     :param kind: what is not known of it; 'metric' comes back as it is.
@@ -88,16 +89,18 @@ def fit_teacher(
 
 
 def _affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Numbers a and b of y = a x + b with the relative error made small, robustly."""
-    # dividing by y makes the errors relative
-    columns = np.stack([x / y, 1.0 / y], 1)
-    weights = np.ones(len(x))
-    a, b = 0.0, 0.0
+    """Numbers a and b that make ln(a x + b) - ln y small, robustly; x and y are positive."""
+    a, b = float(np.median(y / x)), 0.0
     for _ in range(_ROUNDS):
-        root = np.sqrt(weights)
-        solution = np.linalg.lstsq(columns * root[:, None], root, rcond=None)[0]
-        a, b = float(solution[0]), float(solution[1])
-        error = np.abs(columns @ solution - 1.0)
-        spread = max(1.4826 * float(np.median(error)), 1e-6)
-        weights = np.minimum(1.0, 1.5 * spread / np.maximum(error, 1e-12))
+        said = a * x + b
+        usable = said > 1e-9
+        said = np.where(usable, said, 1.0)
+        error = np.log(y) - np.log(said)
+        spread = max(1.4826 * float(np.median(np.abs(error[usable]))), 1e-6)
+        # Cauchy weights: what lies far from the fit hardly counts
+        weight = np.where(usable, 1.0 / (1.0 + (error / (2.4 * spread)) ** 2), 0.0)
+        root = np.sqrt(weight)
+        columns = np.stack([x / said, 1.0 / said], 1) * root[:, None]
+        step = np.linalg.lstsq(columns, error * root, rcond=None)[0]
+        a, b = a + float(step[0]), b + float(step[1])
     return a, b
