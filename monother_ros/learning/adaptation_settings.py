@@ -46,7 +46,7 @@ class AdaptationSettings:
     guard: GuardSettings = field(default_factory=GuardSettings)
     batch: int = 4
     anchor_batch: int = 2
-    step_rate: float = 2.0
+    step_rate: float = 1.0
     pair_rate: float = 2.0
     least_pairs: int = 16
     consider_steps: int = 60
