@@ -32,6 +32,9 @@ SHARE_WINDOW = 10.0
 RELEASED = 0.95
 """Part of the ceiling below which learning goes on again."""
 
+FREE_PERIOD = 5.0
+"""Seconds between two attempts at freeing caches, which take a tenth of one."""
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt, as in malloc.h."""
 
@@ -90,13 +93,24 @@ class MemoryCeiling:
 
     :param limit: bytes; 0 for no limit.
     :param held: tells the bytes that the process holds.
+    :param free: frees what can be freed.
+    :param clock: seconds of a steady clock.
     """
 
-    def __init__(self, limit: int, held: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        held: Callable[[], int] | None = None,
+        free: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.limit = limit
         self.exceeded = False
         self.times = 0
         self._held = held or resident_bytes
+        self._free = free or free_caches
+        self._clock = clock
+        self._freed = float('-inf')
 
     def look(self) -> int:
         """
@@ -108,8 +122,10 @@ class MemoryCeiling:
         if not self.limit:
             self.exceeded = False
         elif held > self.limit:
-            free_caches()
-            held = self._held()
+            if self._clock() - self._freed >= FREE_PERIOD:
+                self._freed = self._clock()
+                self._free()
+                held = self._held()
             if held > self.limit and not self.exceeded:
                 self.exceeded = True
                 self.times += 1

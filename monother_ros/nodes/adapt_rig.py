@@ -76,7 +76,8 @@ class RigInput:
         if pose is None and self.file is not None:
             pose, self.source = self.file.extrinsics, self.file.summary
         self._pose = pose
-        self._transforms = StaticTransforms()
+        self.transforms = StaticTransforms()
+        """What /tf_static has said."""
         self._tf: Any = None
         self.thermal = Calibration(node.resolve_topic_name('thermal/camera_info'))
         self.rgb = Calibration(node.resolve_topic_name('rgb/camera_info'))
@@ -89,11 +90,16 @@ class RigInput:
         if self._tf is not None or self._pose is not None:
             return
         from rclpy.qos import DurabilityPolicy, QoSProfile
-        from tf2_msgs.msg import TFMessage
 
+        try:
+            from tf2_msgs.msg import TFMessage
+        except ImportError as err:
+            self.source = f'nowhere: /tf_static cannot be read ({err})'
+            self.problem = f'{NO_EXTRINSICS}; it cannot be read here ({err})'
+            return
         profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', never_raise(self._node, self._transforms.add), profile
+            TFMessage, '/tf_static', never_raise(self._node, self.transforms.add), profile
         )
 
     def destroy(self) -> None:
@@ -121,7 +127,7 @@ class RigInput:
         try:
             pose = self._pose
             if pose is None:
-                pose = self._transforms.lookup(frames[1], frames[0])
+                pose = self.transforms.lookup(frames[1], frames[0])
             if pose is None:
                 msg = f'{NO_EXTRINSICS} (frames {frames[0]!r} and {frames[1]!r})'
                 raise CalibrationError(msg)
