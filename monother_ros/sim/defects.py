@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 def _noisy(picture: NDArray[Any], rng: np.random.Generator, deviation: float) -> Pixels:
     """Sensor noise and 8 bits."""
     noise = rng.standard_normal(picture.shape, np.float32) * np.float32(deviation)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + noise, 0, 255), np.uint8)
 
 
 class Drops:
