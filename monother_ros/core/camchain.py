@@ -86,15 +86,20 @@ class Camchain:
         :param rgb_topic: resolved topic of the RGB images.
         :raises CalibrationError: a name is not in the file, or it is not clear which is which.
         """
-        found = {
-            'thermal': self._named(thermal) or self._known('thermal', thermal_topic),
-            'rgb': self._named(rgb) or self._known('rgb', rgb_topic),
+        found: dict[str, ChainCamera | None] = {
+            'thermal': self._named(thermal),
+            'rgb': self._named(rgb),
         }
-        if len(self.cameras) == 2:
-            for role, other in (('thermal', 'rgb'), ('rgb', 'thermal')):
-                sure = found[other]
-                if found[role] is None and sure is not None:
-                    found[role] = next(c for c in self.cameras if c is not sure)
+        topics = {'thermal': thermal_topic, 'rgb': rgb_topic}
+        # what is surer decides first, and of two cameras it decides for both
+        for known in (lambda _: None, lambda r: self._by_topic(topics[r]), self._by_words):
+            for role in found:
+                found[role] = found[role] or known(role)
+            if len(self.cameras) == 2:
+                for role, other in (('thermal', 'rgb'), ('rgb', 'thermal')):
+                    sure = found[other]
+                    if found[role] is None and sure is not None:
+                        found[role] = next(c for c in self.cameras if c is not sure)
         first, second = found['thermal'], found['rgb']
         if first is None or second is None or first is second:
             seen = ', '.join(f'{c.name} ({c.topic or "no topic"})' for c in self.cameras)
@@ -116,11 +121,13 @@ class Camchain:
         msg = f'{self.path} has no camera {name!r}; it has {known}'
         raise CalibrationError(msg)
 
-    def _known(self, role: str, topic: str) -> ChainCamera | None:
-        """Camera that a topic, or a word in a topic, tells without doubt."""
+    def _by_topic(self, topic: str) -> ChainCamera | None:
+        """Camera that was calibrated from a topic."""
         same = [c for c in self.cameras if topic and _base(c.topic) == _base(topic)]
-        if len(same) == 1:
-            return same[0]
+        return same[0] if len(same) == 1 else None
+
+    def _by_words(self, role: str) -> ChainCamera | None:
+        """Camera whose topic speaks of the role, where there is just one."""
         words = [c for c in self.cameras if any(w in c.topic.lower() for w in _WORDS[role])]
         return words[0] if len(words) == 1 else None
 

@@ -18,6 +18,7 @@ from monother_ros.learning.gates import GateSettings
 from monother_ros.learning.guard import GuardSettings
 from monother_ros.learning.revisions import RevisionStore, default_folder
 from monother_ros.learning.teacher import TeacherOptions, load_teacher
+from monother_ros.networks.confidence_file import load_confidence
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
 
 MEGABYTE = 1_000_000
@@ -90,11 +91,7 @@ def make_adaptation(parameters: AdaptNodeParameters) -> Adaptation:
         teacher = load_teacher(
             parameters.teacher, TeacherOptions(device=device, threads=parameters.threads)
         )
-        confidence = None
-        if parameters.confidence:
-            from monother_ros.networks.confidence_file import load_confidence
-
-            confidence = load_confidence(parameters.confidence)
+        confidence = load_confidence(parameters.confidence) if parameters.confidence else None
         return Adaptation(
             bundle,
             teacher,

@@ -134,7 +134,7 @@ class AdaptNodeParameters(NodeParameters):
         optional=True,
     )
     rate: float = parameter(
-        2.0, 'Optimiser steps per second at most.', low=0.01, high=1000.0, live=True
+        1.0, 'Optimiser steps per second at most.', low=0.01, high=1000.0, live=True
     )
     pair_rate: float = parameter(
         2.0,
