@@ -17,7 +17,7 @@ WIDTH = 320
 CELL = 16
 """Side of the cells that noise is measured in, pixels of the full picture."""
 
-BAND = 48
+BAND = 80
 """Every so many rows, one row of cells is measured."""
 
 ORDINARY = (6, 235)
@@ -40,7 +40,7 @@ REACH = 4
 EDGE_PART = 0.97
 """Edges are the windows above this part of all."""
 
-EDGE_LEAST = 16.0
+EDGE_LEAST = 12.0
 """Levels that an edge has at least."""
 
 EDGE_COUNT = 100

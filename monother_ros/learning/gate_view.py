@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,11 +35,16 @@ class View:
     :param noise: standard deviation of its pixels, in its own units.
     """
 
-    def __init__(self, picture: NDArray[np.generic], noise: float) -> None:
+    def __init__(self, picture: NDArray[Any], noise: float) -> None:
+        pixels = picture.size
+        while picture.shape[1] >= 4 * SIZE[0] and picture.shape[0] >= 4 * SIZE[1]:
+            # halves are fast, and broken factors of a large picture are not
+            half = (picture.shape[1] // 2, picture.shape[0] // 2)
+            picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
         plane = np.asarray(picture, np.float32)
         small = cv2.resize(plane, SIZE, interpolation=cv2.INTER_AREA)
         structure = np.asarray(small - cv2.blur(small, (LOCAL, LOCAL)), np.float32)
-        shrunk = math.sqrt(max(picture.size / (SIZE[0] * SIZE[1]), 1.0))
+        shrunk = math.sqrt(max(pixels / (SIZE[0] * SIZE[1]), 1.0))
         self.structure = structure
         self.energy = _cells(structure * structure)
         self.noise = max(noise / shrunk, 1e-6) ** 2

@@ -200,7 +200,7 @@ class Gates:
 
 def _thermal_noise(raw: NDArray[Any]) -> float:
     """Standard deviation of pixel noise in counts, from some rows; see core/shutter.py."""
-    rows = raw[::8].astype(np.float32)
+    rows = raw[::16].astype(np.float32)
     if rows.shape[1] < 3:
         return 1.0
     second = np.abs(rows[:, :-2] - 2.0 * rows[:, 1:-1] + rows[:, 2:])
