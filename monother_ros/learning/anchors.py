@@ -187,19 +187,20 @@ class Anchors:
         focal = self.focal_length * width / self.size[0] if focal_length is None else focal_length
         return Anchors(images, depth.astype(np.float16), focal, self.normalisation)
 
-    def write(self, path: str | Path) -> Path:
+    def write(self, path: str | Path, quality: int = QUALITY) -> Path:
         """
         Write a file whole or not at all; the same anchors give the same bytes.
 
         Pictures are stored as JPEG.
 
         :param path: target, ends in .npz.
+        :param quality: of the JPEG pictures, up to 100.
         :raises OSError: the disk is full or the folder cannot be written.
         :raises AdaptationError: OpenCV cannot write JPEG.
         """
         parts = []
         for picture in self.images:
-            done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+            done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
             if not done:
                 msg = 'OpenCV cannot encode JPEG; install a build with it'
                 raise AdaptationError(msg)
