@@ -203,9 +203,11 @@ def iterate_tensors(
             for name in wanted:
                 entry = entries[name]
                 handle.seek(entry.start)
-                dtype = np.dtype(entry.dtype).newbyteorder('<')
-                value = np.frombuffer(handle.read(entry.bytes), dtype).reshape(entry.shape)
-                yield name, np.asarray(value, entry.dtype)
+                value = np.zeros(0, entry.dtype)
+                if entry.bytes:
+                    dtype = np.dtype(entry.dtype).newbyteorder('<')
+                    value = np.frombuffer(handle.read(entry.bytes), dtype)
+                yield name, np.asarray(value.reshape(entry.shape), entry.dtype)
     except (OSError, ValueError) as err:
         msg = f'{file} cannot be read: {err}'
         raise BundleError(msg) from err

@@ -131,8 +131,28 @@ def check_engine(
     :returns: largest mean relative difference of depth over the frames, 0 for none.
     :raises EngineError: outputs are not finite, out of range, or not those of the frames.
     """
+    return run_frames(engine, frames, tolerance)[0]
+
+
+def run_frames(
+    engine: Runs, frames: Sequence[CheckFrame], tolerance: Tolerance | None = None
+) -> tuple[float, list[CheckFrame]]:
+    """
+    As :func:`check_engine`, and what the engine said.
+
+    :param engine: of the bundle that the frames belong to.
+    :param frames: what it is compared with.
+    :param tolerance: how far it may be from them.
+    :returns: largest mean relative difference of depth, and the frames with the engine's outputs.
+    :raises EngineError: see there.
+    """
     limits = tolerance or Tolerance()
-    return max((_check(engine, k, frame, limits) for k, frame in enumerate(frames)), default=0.0)
+    worst, said = 0.0, []
+    for k, frame in enumerate(frames):
+        outputs = _run(engine, frame.inputs, k)
+        worst = max(worst, _compare(engine.bundle, outputs, k, frame, limits))
+        said.append(CheckFrame(frame.inputs, outputs['depth'], outputs.get('confidence')))
+    return worst, said
 
 
 def check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]], where: str) -> None:
@@ -164,12 +184,23 @@ def check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]], where: str) 
         raise EngineError(msg)
 
 
-def _check(engine: Runs, k: int, frame: CheckFrame, limits: Tolerance) -> float:
+def _run(engine: Runs, inputs: NDArray[Any], k: int) -> dict[str, NDArray[Any]]:
+    """Plausible outputs, in memory of their own."""
+    spec = engine.bundle.inputs[0]
+    outputs = engine.infer({spec.name: inputs.astype(spec.dtype)})
+    check_outputs(engine.bundle, outputs, f'revision {engine.bundle.revision}, stored frame {k}')
+    return {key: value.copy() for key, value in outputs.items()}
+
+
+def _compare(
+    bundle: Bundle,
+    outputs: dict[str, NDArray[Any]],
+    k: int,
+    frame: CheckFrame,
+    limits: Tolerance,
+) -> float:
     """Mean relative difference of one frame."""
-    bundle = engine.bundle
     where = f'revision {bundle.revision}, stored frame {k}'
-    outputs = engine.infer({bundle.inputs[0].name: frame.inputs.astype(bundle.inputs[0].dtype)})
-    check_outputs(bundle, outputs, where)
     depth = outputs['depth']
     if depth.shape != frame.depth.shape:
         msg = f'{where}: depth is {depth.shape}, expected {frame.depth.shape}'

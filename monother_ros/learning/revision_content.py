@@ -21,12 +21,19 @@ from monother_ros.core.tensor_file import (
     read_entries,
     write_tensors,
 )
-from monother_ros.engines.check import CHECK, CheckFrame, check_engine, check_outputs, write_check
+from monother_ros.engines.check import (
+    CHECK,
+    CheckFrame,
+    check_outputs,
+    run_frames,
+    write_check,
+)
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
 from monother_ros.learning.revision_files import (
     link_or_copy,
     number_of,
     plain,
+    remove_folder,
     revision_name,
     values_digest,
 )
@@ -157,8 +164,7 @@ def write_draft(
         # the last file: all others are in the folder by now
         inside = dataclasses.replace(plan, path=target.parent)
         with OnnxRuntimeEngine(inside, options) as engine:
-            check_engine(engine, frames)
-            said = [said_by(engine, frame.inputs) for frame in frames]
+            _, said = run_frames(engine, frames)
         write_check(target, said)
 
     contents = dict(draft.contents)
@@ -184,6 +190,8 @@ def write_draft(
         msg = f'revision {draft.name} could not be written: {err}; nothing of it is left'
         raise AdaptationError(msg) from err
     except (BundleError, EngineError) as err:
+        if (folder / draft.name).exists():
+            remove_folder(folder / draft.name)  # the disk gave back other bytes than it was given
         msg = f'revision {draft.name} was refused: {err}'
         raise AdaptationError(msg) from err
 

@@ -12,6 +12,7 @@ of processes may read a store; one may write revisions, and any may say which on
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,7 @@ class RevisionStore(RevisionReader):
     def __init__(self, folder: str | Path, limit: int = 10, threads: int = 1) -> None:
         """See the class."""
         self._writer = Lock(Path(folder) / WRITER_LOCK)
+        self._gate = threading.Lock()
         if limit < LEAST:
             msg = f'a store of {limit} revisions is too small; {LEAST} is the least'
             raise AdaptationError(msg)
@@ -108,8 +110,11 @@ class RevisionStore(RevisionReader):
         :returns: names of what was removed.
         :raises AdaptationError: another process writes, or the folder cannot be made.
         """
-        if self._writer.held:
-            return []
+        with self._gate:
+            return [] if self._writer.held else self._acquire()
+
+    def _acquire(self) -> list[str]:
+        """As :meth:`acquire`, by one thread."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not self._writer.acquire():

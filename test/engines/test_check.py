@@ -18,6 +18,7 @@ from monother_ros.engines.check import (
     check_engine,
     check_outputs,
     read_check,
+    run_frames,
     write_check,
 )
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
@@ -125,6 +126,15 @@ def test_confidence_that_is_refused(bundle, frames):
         check_engine(Said(bundle, frame.depth, 1 - frame.confidence), [frame])
     with pytest.raises(EngineError, match='not within 0 to 1'):
         check_engine(Said(bundle, frame.depth, frame.confidence + 1), [frame])
+
+
+def test_what_the_engine_said_is_returned(bundle, frames, engine):
+    near = dataclasses.replace(frames[0], depth=frames[0].depth * 1.001)
+    difference, said = run_frames(engine, [near, frames[1]])
+    assert difference == pytest.approx(0.001, rel=0.05)
+    for found, wanted in zip(said, frames, strict=True):
+        np.testing.assert_allclose(found.depth, wanted.depth, rtol=1e-6)
+        np.testing.assert_allclose(found.confidence, wanted.confidence, atol=1e-6)
 
 
 def test_every_frame_counts(bundle, frames, engine):

@@ -282,3 +282,23 @@ def test_own_weights_are_not_kept_without_being_given(store, base, model):
         'data': 'model.data',
         'replaced': 'initialisers.safetensors',
     }
+
+
+def test_disk_that_gives_back_other_bytes(store, base, model, monkeypatch):
+    """A revision that cannot be read back as it was written does not stay."""
+    from monother_ros.core import bundle as bundles
+
+    real = bundles.load_bundle
+
+    def damaging(path, **options):
+        target = path / 'initialisers.safetensors'
+        if target.exists():
+            target.write_bytes(target.read_bytes()[:-1] + b'\7')
+        return real(path, **options)
+
+    def action():
+        with monkeypatch.context() as patch:
+            patch.setattr(bundles, 'load_bundle', damaging)
+            write(store, base, brighter(0.8), model)
+
+    refused(store, 'was refused: .* changed or damaged', action)
