@@ -31,10 +31,11 @@ TOPICS = {
     'confidence': ('confidence', 'confidence, 32FC1 in 0..1'),
     'points': ('points', 'organised point cloud'),
     'depth_color': ('depth/color', 'depth as a picture for people'),
+    'revision': ('revision', 'name of the newest revision of the model, see revisions'),
 }
 """Launch argument → name in the node, description."""
 
-OVERRIDES = ('model', 'engine', 'thermal_transport', 'rgb_transport')
+OVERRIDES = ('model', 'revisions', 'engine', 'thermal_transport', 'rgb_transport')
 """Node parameters with a launch argument; an empty one leaves the parameter file's value."""
 
 

@@ -66,11 +66,11 @@ def environment(tmp_path, ros_domain):
 class Launched:
     """A launch in a process of its own."""
 
-    def __init__(self, log, environment, *arguments):
+    def __init__(self, log, environment, *arguments, file=FILE):
         self._log = log
         with log.open('wb') as handle:
             self.process = subprocess.Popen(
-                [sys.executable, '-c', LAUNCH, str(FILE), *arguments],
+                [sys.executable, '-c', LAUNCH, str(file), *arguments],
                 env=environment,
                 stdout=handle,
                 stderr=subprocess.STDOUT,
