@@ -43,26 +43,29 @@ def parse(arguments=None):
     return parser.parse_args(arguments)
 
 
-def timed(function, rounds):
-    """Milliseconds of each call."""
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        result = function()
-        taken.append(1e3 * (time.perf_counter() - start))
-        if hasattr(result, 'close'):
-            result.close()
-    return taken
+class Watch:
+    """Wall and processor time of what is done in its with blocks."""
 
+    def __init__(self):
+        self.wall, self.cpu = [], []
 
-def summary(taken):
-    """Median, smallest and largest."""
-    return {
-        'median': round(float(np.median(taken)), 2),
-        'min': round(min(taken), 2),
-        'max': round(max(taken), 2),
-        'calls': len(taken),
-    }
+    def __enter__(self):
+        self._begun = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *_):
+        wall, cpu = self._begun
+        self.wall.append(1e3 * (time.perf_counter() - wall))
+        self.cpu.append(1e3 * (time.process_time() - cpu))
+
+    def summary(self):
+        """Milliseconds; processor time says what it costs on a machine that is busy."""
+        return {
+            'median': round(float(np.median(self.wall)), 2),
+            'min': round(min(self.wall), 2),
+            'max': round(max(self.wall), 2),
+            'processor, median': round(float(np.median(self.cpu)), 2),
+            'calls': len(self.wall),
+        }
 
 
 def changed(base, rng):
@@ -103,22 +106,22 @@ def measure(options):
     figures = {}
     try:
         with RevisionStore(folder / 'store', threads=options.threads) as store:
-            start = time.perf_counter()
-            base = store.write_base(model, inputs)
-            figures['write the base [ms]'] = round(1e3 * (time.perf_counter() - start), 1)
-            parent, taken = base, []
+            writing_base, writing, using = Watch(), Watch(), Watch()
+            with writing_base:
+                base = store.write_base(model, inputs)
+            figures['write the base [ms]'] = writing_base.summary()
+            parent = base
             for _ in range(options.rounds):
                 values = changed(base, rng)
                 frames = said(base, values, inputs, engine_options)
-                start = time.perf_counter()
-                parent = store.write(
-                    parent, values, weights=content, metrics={}, training={}, check=frames
-                )
-                taken.append(1e3 * (time.perf_counter() - start))
-            figures['write a revision [ms]'] = summary(taken)
-            figures['put it in use [ms]'] = summary(
-                timed(lambda: store.use(parent.revision), options.rounds)
-            )
+                with writing:
+                    parent = store.write(
+                        parent, values, weights=content, metrics={}, training={}, check=frames
+                    )
+                with using:
+                    store.use(parent.revision)
+            figures['write a revision [ms]'] = writing.summary()
+            figures['put it in use [ms]'] = using.summary()
             infos = store.revisions()
             figures['revisions kept'] = len(infos)
             figures['files of a revision [MB]'] = {
@@ -139,23 +142,28 @@ def measure(options):
 
 def engines(model, revision, engine_options, store, rounds):
     """Building engines beside a running one, in turns."""
-    plain, handed, patched, checks = [], [], [], []
+    plain, handed, patched, checks, reads = (Watch() for _ in range(5))
     frames = read_check(revision)
     with OnnxRuntimeEngine(model, engine_options) as engine, engine.prepare(revision) as new:
         for _ in range(rounds):
-            plain += timed(lambda: engine.prepare(model), 1)
-            handed += timed(lambda: engine.prepare(revision), 1)
-            patched += timed(lambda: by_patching(model, revision, engine_options), 1)
-            checks += timed(lambda: check_engine(new, frames), 1)
-        difference = check_engine(new, frames)
+            with plain:
+                built = engine.prepare(model)
+            built.close()
+            with handed:
+                built = engine.prepare(revision)
+            built.close()
+            with patched:
+                by_patching(model, revision, engine_options)
+            with checks:
+                difference = check_engine(new, frames)
+            with reads:
+                store.load(revision.revision)
     return {
-        'Engine.prepare of the model, weights inside [ms]': summary(plain),
-        'Engine.prepare of a revision, weights handed over [ms]': summary(handed),
-        'the same by patching the model and building anew [ms]': summary(patched),
-        'read and verify a revision [ms]': summary(
-            timed(lambda: store.load(revision.revision), rounds)
-        ),
-        'run its three stored frames [ms]': summary(checks),
+        'Engine.prepare of the model, weights inside [ms]': plain.summary(),
+        'Engine.prepare of a revision, weights handed over [ms]': handed.summary(),
+        'the same by patching the model and building anew [ms]': patched.summary(),
+        'read and verify a revision [ms]': reads.summary(),
+        'run its three stored frames [ms]': checks.summary(),
         'relative difference from its stored frames': difference,
     }
 
