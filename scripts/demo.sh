@@ -3,13 +3,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # The main job, end to end: a drive (simulated, or a bag or folder of frames given as argument)
 # goes through the real nodes; what they published becomes a report page.
+# With --adapt the depth node is taught while it drives.
 # "bash scripts/demo.sh --help" lists the options.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment sim report
-# real frames beside the checkout, where there are any, go through the same nodes
-for frames in ../shared/data/thermal_sequence ../shared/data/thermal_rgb_pair; do
-    if [ -d "$frames" ]; then set -- "$@" --also "$frames"; fi
+adapt=
+for word; do
+    if [ "$word" = --adapt ]; then adapt=yes; fi
 done
+if [ "$adapt" ]; then
+    make_environment sim report train
+else
+    make_environment sim report
+    # real frames beside the checkout, where there are any, go through the same nodes
+    for frames in ../shared/data/thermal_sequence ../shared/data/thermal_rgb_pair; do
+        if [ -d "$frames" ]; then set -- "$@" --also "$frames"; fi
+    done
+fi
 exec monother demo "$@"

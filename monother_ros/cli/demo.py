@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from monother_ros.cli import demo_adapt
 from monother_ros.cli.children import ChildError
 from monother_ros.cli.nodes import MAIN, Drive, play_through, rgb_pose
 from monother_ros.core.bundle import find_bundle, load_bundle
@@ -27,6 +28,9 @@ OUTPUTS = (
 )
 """What the depth node publishes and the demo records."""
 
+SECONDS, RATE = 45.0, 10.0
+"""Length of the simulated drive in s and frames per second, where nothing else is asked for."""
+
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
@@ -34,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of the verb."""
     add = parser.add_argument
     add('source', nargs='?', metavar='BAG', help='a bag, or a folder of 16-bit frames')
-    add('-o', '--output', default='out/demo', metavar='OUT', help='folder for all that is made')
+    add('-o', '--output', metavar='OUT', help='folder (default out/demo, out/demo-adapt)')
     add('--thermal', metavar='TOPIC', help='thermal image topic of BAG (default: found by itself)')
     add('--model', default='lite', help='model bundle: a name or a folder (default lite)')
     add('--scene', default='street', help='simulated scene (default street)')
     # lite was trained on seeds below 1,200 and measured on those from 1,000,000 on
     add('--seed', type=int, default=2_000_007, help='seed of the simulated world')
-    add('--seconds', type=float, default=45.0, help='length of the simulated drive')
-    add('--rate', type=float, default=10.0, help='frames per second of the simulated cameras')
+    add('--seconds', type=float, help='length of the simulated drive (default 45, to learn 150)')
+    add('--rate', type=float, help='frames per second of its cameras (default 10, to learn 5)')
     add('--frame-rate', type=float, default=30.0, help='frames per second of folders of frames')
     add(
         '--also',
@@ -56,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TIME/WEATHER,…',
         help='conditions that the simulated drive goes through',
     )
+    demo_adapt.add_arguments(parser)
 
 
 def _camera_info_of(image_topic: str) -> str:
@@ -158,6 +163,15 @@ def _drive(source: str, out: Path, arguments: argparse.Namespace) -> Drive:
     return choose_topics(path, arguments.thermal)
 
 
+def _run_adapt(arguments: argparse.Namespace) -> int:
+    """Run the demo of learning, on a simulated drive or on the bag that the user names."""
+    arguments.seconds = arguments.seconds or demo_adapt.SECONDS
+    arguments.rate = arguments.rate or demo_adapt.RATE
+    out = Path(arguments.output or 'out/demo-adapt').absolute()
+    source = None if arguments.source is None else _drive(arguments.source, out, arguments)
+    return demo_adapt.run_adapt(arguments, source, out)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """
     Run the demo.
@@ -165,9 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
     :returns: 0; the last line printed is the path of the report.
     :raises MonotherError: a step failed; its message says which and why.
     """
+    if arguments.adapt:
+        return _run_adapt(arguments)
+    arguments.seconds = arguments.seconds or SECONDS
+    arguments.rate = arguments.rate or RATE
     began = time.monotonic()
     load_bundle(find_bundle(arguments.model))  # a bad model is told now, not minutes later
-    out = Path(arguments.output).absolute()
+    out = Path(arguments.output or 'out/demo').absolute()
     out.mkdir(parents=True, exist_ok=True)
     if arguments.source is None:
         print(f'simulating {arguments.seconds:g} s of {arguments.scene}: {arguments.drive}')

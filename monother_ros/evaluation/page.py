@@ -68,6 +68,7 @@ def render(template: str, figures: dict[str, Any], **values: Any) -> str:
     )
     environment.filters['number'] = number
     environment.filters['percent'] = percent
+    environment.filters['change'] = change
     return environment.get_template(template).render(r=plain(figures), **values)
 
 
@@ -79,6 +80,14 @@ def number(value: float | None, digits: int = 3) -> str:
 def percent(value: float | None, digits: int = 1) -> str:
     """Share for a table in percent; a dash where there is none."""
     return '–' if value is None else f'{100 * value:.{digits}f} %'
+
+
+def change(reduction: float | None) -> str:
+    """Change of an error in percent, from the share by which it fell; a dash where unknown."""
+    if reduction is None:
+        return '–'
+    text = f'{-100 * reduction:+.1f}'
+    return '0.0 %' if float(text) == 0 else f'{text.replace("-", "−")} %'
 
 
 def plain(value: Any) -> Any:

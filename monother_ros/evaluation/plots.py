@@ -41,7 +41,8 @@ class Series:
     """
     Values over time in one plot.
 
-    :param name: for the legend; :param x: s; :param y: value; :param colour: of the line.
+    :param name: for the legend, '' for none: what stands back; :param x: s; :param y: value;
+    :param colour: of the line; :param dots: instead of a line.
     """
 
     name: str
@@ -77,6 +78,7 @@ def time_plot(
     events: Sequence[tuple[float, float]] = (),
     *,
     zero: bool = True,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> bytes:
     """
     Plot values over the time of the drive.
@@ -86,6 +88,7 @@ def time_plot(
     :param spans: start and end in s and the condition; shaded in turns where there are several.
     :param events: start and end in s of shutter events, drawn as grey bars.
     :param zero: the y axis begins at zero.
+    :param marks: time in s and short name of instants, drawn as upright lines.
     :returns: PNG.
     """
     with mpl.rc_context(STYLE):
@@ -93,7 +96,11 @@ def time_plot(
         axes = figure.add_subplot()
         for line in series:
             if line.dots:
-                axes.plot(line.x, line.y, '.', ms=4, color=line.colour, label=line.name, alpha=0.8)
+                size, alpha = (4, 0.8) if line.name else (3, 0.35)
+                axes.plot(
+                    line.x, line.y, '.', ms=size, color=line.colour, alpha=alpha,
+                    label=line.name or '_',
+                )  # fmt: skip
             else:
                 axes.plot(line.x, line.y, '-', lw=1.8, color=line.colour, label=line.name)
         _limits(axes, series, zero, room=0.3 if len(spans) > 1 else 0.12)
@@ -103,10 +110,17 @@ def time_plot(
                 label='shutter' if k == 0 else None,
             )  # fmt: skip
         _spans(axes, spans)
+        for time, name in marks:
+            axes.axvline(time, color=INK, lw=1, ls='--', alpha=0.7)
+            axes.annotate(
+                name, (time, 1), xycoords=('data', 'axes fraction'), xytext=(2, -9),
+                textcoords='offset points', fontsize=8, color=FAINT,
+            )  # fmt: skip
         axes.set_xlabel('time of the drive [s]')
         axes.set_ylabel(label)
-        if len(series) > 1 or events:
-            _legend(figure, len(series) + bool(events))
+        named = sum(bool(line.name) for line in series)
+        if named > 1 or events:
+            _legend(figure, named + bool(events))
         return png(figure, dpi=130)
 
 
