@@ -18,7 +18,7 @@ from monother_ros.core.errors import BundleError, MonotherError
 from monother_ros.core.frames import FrameResult
 from monother_ros.core.pipeline import Pipeline
 from monother_ros.engines.base import Engine
-from monother_ros.nodes.revision_reader import RevisionReader, gently, try_out
+from monother_ros.nodes.revision_source import RevisionSource, gently, try_out
 from monother_ros.ros.diagnostics import OK, WARN, Health
 
 RETRY = 2.0
@@ -49,7 +49,7 @@ class RevisionSwap:
         logger: Any,
         usual: Callable[[], float | None] = lambda: None,
     ) -> None:
-        self._reader = RevisionReader(folder, base)
+        self._source = RevisionSource(folder, base)
         self._logger = logger
         self._usual = usual
         self._pipeline: Pipeline | None = None
@@ -79,14 +79,14 @@ class RevisionSwap:
         :param build: makes an engine.
         :raises MonotherError: not even the base can be run.
         """
-        base = self._reader.base
-        names, problem = self._reader.candidates()
+        base = self._source.base
+        names, problem = self._source.candidates()
         if problem:
             self._refuse('the record of the revision in use', '', problem)
         for name, digest in names:
             engine = None
             try:
-                bundle = self._reader.load(name, digest)
+                bundle = self._source.load(name, digest)
                 if bundle.digest == base.digest:
                     break
                 engine = build(bundle)
@@ -96,7 +96,7 @@ class RevisionSwap:
                     engine.close()
                 self._refuse(name, '', str(err))
                 continue
-            self._logger.info(f'starting with revision {name} of {self._reader.folder}')
+            self._logger.info(f'starting with revision {name} of {self._source.folder}')
             return engine
         if names or problem:
             self._logger.warning(f'starting with {base.name} {base.revision} itself')
@@ -140,7 +140,7 @@ class RevisionSwap:
     def look(self) -> None:
         """Ask for the revision in use where the store's record of it has changed."""
         try:
-            record = self._reader.changed()
+            record = self._source.changed()
         except BundleError as err:
             self._refuse('the record of the revision in use', '', str(err))
             return
@@ -227,7 +227,7 @@ class RevisionSwap:
     def _serve(self, name: str, digest: str) -> None:
         """Load a revision that was asked for, unless it runs or is ready already."""
         assert self._pipeline is not None
-        found = self._reader.manifest_digest(name)
+        found = self._source.manifest_digest(name)
         refused = self._refused.get(name)
         just_now = refused is not None and time.monotonic() - refused[1] < RETRY
         if refused is not None and refused[0] == found and just_now:
@@ -239,10 +239,10 @@ class RevisionSwap:
         self._busy, self._loading = True, name
         engine, start = None, time.monotonic()
         try:
-            bundle = gently(lambda: self._reader.load(name, digest))
+            bundle = gently(lambda: self._source.load(name, digest))
             engine = cast('Engine', self._pipeline.engine).prepare(bundle)
             made, usual = engine, self._usual()
-            if bundle.digest != self._reader.base.digest:
+            if bundle.digest != self._source.base.digest:
                 self.difference = gently(lambda: try_out(made, usual))
             else:
                 gently(
@@ -263,7 +263,7 @@ class RevisionSwap:
     def _refuse(self, name: str, digest: str, reason: str) -> None:
         """Count, log and remember why a revision is not taken."""
         if not digest and reason:
-            digest = self._reader.manifest_digest(name)
+            digest = self._source.manifest_digest(name)
         self.refusals += 1
         self._refused[name] = (digest, time.monotonic())
         self.last_refusal = f'{name}: {reason}'
@@ -284,9 +284,9 @@ class RevisionSwap:
         elif ready is not None:
             state = f'{ready.bundle.revision} is ready and waits for an image'
         else:
-            state = 'up to date' if self._reader.folder.is_dir() else 'no folder yet'
+            state = 'up to date' if self._source.folder.is_dir() else 'no folder yet'
         values = {
-            'folder': str(self._reader.folder),
+            'folder': str(self._source.folder),
             'state': state,
             'swaps': str(self.swaps),
             'refused': str(self.refusals),

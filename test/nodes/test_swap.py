@@ -24,10 +24,12 @@ from monother_ros.core.errors import EngineError
 from monother_ros.engines.check import CHECK
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
 from monother_ros.learning.revisions import RevisionStore
-from monother_ros.nodes.revision_reader import NICE, gently
+from monother_ros.nodes.revision_source import NICE, gently
 from monother_ros.ros.qos import latched_profile
 
 SCALES = (0.7, 1.3, 1.8)
+PATIENCE = 60.0
+"""Seconds for what takes milliseconds where the machine is free."""
 
 
 @pytest.fixture(scope='module')
@@ -61,14 +63,14 @@ def make_swapping(make_rig, store):
 
 def scale(rig):
     """Nearest known factor of the next frame, by the median of its depth; base is 1."""
-    depth = depth_of(rig.first('depth/image_raw'))
+    depth = depth_of(rig.first('depth/image_raw', PATIENCE))
     median = float(np.nanmedian(depth)) / rig.base_median
     return min((1.0, *SCALES), key=lambda known: abs(known - median))
 
 
 def running(rig):
     rig.active().matched()
-    rig.base_median = float(np.nanmedian(depth_of(rig.first('depth/image_raw'))))
+    rig.base_median = float(np.nanmedian(depth_of(rig.first('depth/image_raw', PATIENCE))))
     return rig
 
 
@@ -77,13 +79,18 @@ def offer(rig, name, until='swaps', count=1):
     rig.newest.publish(String(data=name))
     rig.until(
         lambda: getattr(rig.node.swap, until) >= count,
+        PATIENCE,
         tick=rig.shoot,
         what=f'{until} of {name}',
     )
 
 
 def wait_for_warning(rig, words):
-    rig.until(lambda: rig.level('revision') == 1 and words in rig.message('revision'), what=words)
+    rig.until(
+        lambda: rig.level('revision') == 1 and words in rig.message('revision'),
+        PATIENCE,
+        what=words,
+    )
 
 
 def test_the_newest_revision_is_taken_over_and_the_old_engine_is_closed(make_swapping, store):
@@ -133,11 +140,11 @@ def test_diagnostics_say_which_revision_made_which_frames(make_swapping, store):
 def test_store_record_alone_is_noticed(make_swapping, store):
     rig = running(make_swapping())
     store[0].use(store[1][1])
-    rig.until(lambda: rig.node.swap.swaps == 1, tick=rig.shoot, what='swap')
+    rig.until(lambda: rig.node.swap.swaps == 1, PATIENCE, tick=rig.shoot, what='swap')
     assert scale(rig) == SCALES[1]
     # back to the model as it came, by its name in the store
     store[0].use(next(i.name for i in store[0].revisions() if i.number == 0))
-    rig.until(lambda: rig.node.swap.swaps == 2, tick=rig.shoot, what='swap back')
+    rig.until(lambda: rig.node.swap.swaps == 2, PATIENCE, tick=rig.shoot, what='swap back')
     assert scale(rig) == 1.0
 
 
@@ -185,11 +192,17 @@ def spoil(store, kind, tiny_bundle, tmp_path):
         shutil.copytree(found.path, store.folder / found.revision)
         return found.revision, 'other inputs'
     if kind == 'no stored frame':
-        shutil.copytree(tiny_bundle, store.folder / '1-a8-01234567')
-        manifest = store.folder / '1-a8-01234567' / 'model.json'
-        text = json.loads(manifest.read_text()) | {'revision': '1-a8-01234567'}
-        manifest.write_text(json.dumps(text))
-        return '1-a8-01234567', 'no stored frame'
+        manifest = json.loads((path / 'model.json').read_text())
+        del manifest['files'][CHECK]
+        (path / 'model.json').write_text(json.dumps(manifest))
+        return names[0], 'no stored frame'
+    if kind == 'other base':
+        other = make_bundle(tmp_path / 'other', 128, 160, revision='2')
+        target = RevisionStore(tmp_path / 'o')
+        target.write_base(other, [check_frame(other).inputs])
+        found = write_scaled(target, other, 1.1)
+        shutil.copytree(found.path, store.folder / found.revision)
+        return found.revision, 'was not learned from tiny 1'
     # the stored frames of another revision, with a manifest that fits
     manifest = json.loads((path / 'model.json').read_text())
     other = json.loads((store.folder / names[1] / 'model.json').read_text())
@@ -208,6 +221,7 @@ BAD = (
     'damaged',
     'other model',
     'other inputs',
+    'other base',
     'no stored frame',
     'fails its check',
 )
@@ -234,7 +248,7 @@ def test_an_empty_name_and_a_record_that_is_no_json_are_refused(make_swapping, s
     rig = running(make_swapping())
     offer(rig, '', 'refusals')
     (store[0].folder / 'current.json').write_text('{"revision": ')
-    rig.until(lambda: rig.node.swap.refusals == 2, tick=rig.shoot, what='refusal')
+    rig.until(lambda: rig.node.swap.refusals == 2, PATIENCE, tick=rig.shoot, what='refusal')
     wait_for_warning(rig, 'damaged')
     assert scale(rig) == 1.0
 
@@ -242,6 +256,7 @@ def test_an_empty_name_and_a_record_that_is_no_json_are_refused(make_swapping, s
 def test_one_mended_revision_is_tried_again_at_once_and_an_unchanged_one_later(
     make_swapping, store, tiny_bundle, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr('monother_ros.nodes.swap.RETRY', 1e9)
     rig = running(make_swapping())
     good = (store[0].folder / store[1][0] / 'model.json').read_text()
     good_check = (store[0].folder / store[1][0] / CHECK).read_bytes()
@@ -282,15 +297,17 @@ def test_of_requests_that_wait_only_the_newest_is_loaded(make_swapping, store, m
     rig = running(make_swapping())
     held = Held(monkeypatch)
     rig.newest.publish(String(data=store[1][0]))
-    rig.until(held.entered.is_set, tick=rig.shoot)
-    rig.until(lambda: 'loading' in (rig.value('revision', 'state') or ''), tick=rig.shoot)
+    rig.until(held.entered.is_set, PATIENCE, tick=rig.shoot)
+    rig.until(
+        lambda: 'loading' in (rig.value('revision', 'state') or ''), PATIENCE, tick=rig.shoot
+    )
     # depth goes on meanwhile
     assert scale(rig) == 1.0
     for name in (store[1][1], store[1][2]):
         rig.newest.publish(String(data=name))
         rig.spin(0.1, rig.shoot)
     held.go.set()
-    rig.until(lambda: rig.node.engine.bundle.revision == store[1][2], tick=rig.shoot)
+    rig.until(lambda: rig.node.engine.bundle.revision == store[1][2], PATIENCE, tick=rig.shoot)
     assert [e.bundle.revision for e in held.built] == [store[1][0], store[1][2]]
 
 
@@ -299,7 +316,7 @@ def test_lifecycle_goes_on_while_a_revision_loads(make_swapping, store, monkeypa
     rig = running(make_swapping())
     held = Held(monkeypatch)
     rig.newest.publish(String(data=store[1][0]))
-    rig.until(held.entered.is_set, tick=rig.shoot)
+    rig.until(held.entered.is_set, PATIENCE, tick=rig.shoot)
     threading.Timer(0.3, held.go.set).start()
     node, swap = rig.node, rig.node.swap
     if step == 'destroy':
@@ -322,7 +339,7 @@ def test_lifecycle_goes_on_while_a_revision_loads(make_swapping, store, monkeypa
         assert node.trigger_activate().name == 'SUCCESS'
         # the name is latched: a node that was cleaned up hears of it again
         rig.active().matched()
-        rig.until(lambda: rig.node.swap.swaps == 1, tick=rig.shoot, what='swap')
+        rig.until(lambda: rig.node.swap.swaps == 1, PATIENCE, tick=rig.shoot, what='swap')
         assert scale(rig) == SCALES[0]
 
 
@@ -406,7 +423,7 @@ def test_a_folder_that_comes_later_is_found(make_rig, store, tmp_path):
     assert rig.level('revision') == 0
     store[0].use(store[1][2])
     shutil.copytree(store[0].folder, folder)
-    rig.until(lambda: rig.node.swap.swaps == 1, tick=rig.shoot, what='swap')
+    rig.until(lambda: rig.node.swap.swaps == 1, PATIENCE, tick=rig.shoot, what='swap')
     assert scale(rig) == SCALES[2]
 
 

@@ -18,7 +18,7 @@ from monother_ros.core.manifest import IDENTIFIER
 from monother_ros.engines.base import Engine
 from monother_ros.engines.check import check_engine, read_check
 from monother_ros.learning.revision_files import Current, read_current
-from monother_ros.learning.revisions import RevisionStore
+from monother_ros.learning.revision_reader import RevisionReader, descends
 
 T = TypeVar('T')
 
@@ -33,7 +33,7 @@ SLOWEST = 2.0
 """Seconds for one frame that are always allowed."""
 
 
-class RevisionReader:
+class RevisionSource:
     """
     Reads a store of revisions that another process writes.
 
@@ -44,7 +44,7 @@ class RevisionReader:
     def __init__(self, folder: Path, base: Bundle) -> None:
         self.folder = folder
         self.base = base
-        self._store = RevisionStore(folder)
+        self._store = RevisionReader(folder)
 
     def changed(self) -> Current | None:
         """
@@ -113,6 +113,9 @@ class RevisionReader:
             if wanted != found:
                 msg = f'{name} has other {what} than {self.base.name}: {found}, not {wanted}'
                 raise BundleError(msg)
+        if bundle is not self.base and not descends(bundle, self.base):
+            msg = f'{name} was not learned from {self.base.name} {self.base.revision}'
+            raise BundleError(msg)
         if bundle.outputs.keys() != self.base.outputs.keys():
             msg = f'{name} gives {", ".join(bundle.outputs)}, not {", ".join(self.base.outputs)}'
             raise BundleError(msg)
