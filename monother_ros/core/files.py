@@ -111,6 +111,31 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def recover_folder(path: str | Path) -> list[str]:
+    """
+    Put right what a writer that was killed in :func:`atomic_folder` left beside its target.
+
+    A target that was moved aside and never replaced comes back; what was half written goes. For
+    the one process that writes the target, before it does.
+
+    :param path: target folder.
+    :returns: names of what was removed.
+    :raises OSError: the folder around the target cannot be read or written.
+    """
+    target = Path(path)
+    removed = []
+    for item in sorted(target.parent.glob(f'.{target.name}.*')):
+        if not item.is_dir() or item.is_symlink():
+            continue
+        kept = item / target.name
+        moved_aside = item.name.startswith(f'.{target.name}.old.') and kept.is_dir()
+        if moved_aside and not target.exists():
+            kept.replace(target)
+        shutil.rmtree(item)
+        removed.append(item.name)
+    return removed
+
+
 def sha256_file(path: str | Path) -> str:
     """
     Digest of a file's content.

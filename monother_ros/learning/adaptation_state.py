@@ -15,7 +15,7 @@ import safetensors.torch
 from torch import Tensor
 
 from monother_ros.core.errors import AdaptationError
-from monother_ros.core.files import atomic_folder
+from monother_ros.core.files import atomic_folder, recover_folder
 
 WEIGHTS = 'weights.safetensors'
 OPTIMISER = 'optimiser.safetensors'
@@ -69,13 +69,17 @@ def write_state(
 
 def read_state(folder: str | Path) -> SavedState | None:
     """
-    Read a state.
+    Read a state, after what a writer that was killed has left is put right.
 
-    :param folder: of :func:`write_state`.
+    :param folder: of :func:`write_state`; no other process writes it now.
     :returns: None where there is none, or where it is damaged, which is logged: learning then
         starts from the last good revision.
     """
     path = Path(folder)
+    try:
+        recover_folder(path)
+    except OSError as err:
+        logging.getLogger(__name__).warning('leftovers of %s cannot be removed: %s', path, err)
     if not (path / VALUES).is_file():
         return None
     try:

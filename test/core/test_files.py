@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monother_ros.core.files import atomic_folder, atomic_write, sha256_file
+from monother_ros.core.files import atomic_folder, atomic_write, recover_folder, sha256_file
 
 
 def test_file_is_replaced_whole(tmp_path):
@@ -69,3 +69,29 @@ def test_old_folder_comes_back_when_the_new_one_cannot_be_moved(tmp_path, monkey
 def test_sha256(tmp_path):
     path = atomic_write(tmp_path / 'f', b'x' * 3_000_000)
     assert sha256_file(path) == hashlib.sha256(b'x' * 3_000_000).hexdigest()
+
+
+def test_folder_of_a_killed_writer_is_put_right(tmp_path):
+    target = tmp_path / 'state'
+    with atomic_folder(target) as work:
+        (work / 'a').write_text('old')
+    # killed while a new one was written
+    half = tmp_path / '.state.abcd'
+    half.mkdir()
+    (half / 'a').write_text('ne')
+    other = tmp_path / '.states.abcd'
+    other.mkdir()
+    assert recover_folder(target) == ['.state.abcd']
+    assert (target / 'a').read_text() == 'old' and other.is_dir()
+    # killed between moving the old one aside and naming the new one
+    aside = tmp_path / '.state.old.abcd'
+    aside.mkdir()
+    target.replace(aside / 'state')
+    assert recover_folder(target) == ['.state.old.abcd']
+    assert (target / 'a').read_text() == 'old'
+    # killed before the old one was removed
+    aside.mkdir()
+    (aside / 'state').mkdir()
+    assert recover_folder(target) == ['.state.old.abcd']
+    assert (target / 'a').read_text() == 'old'
+    assert recover_folder(target) == [] == recover_folder(tmp_path / 'none' / 'state')
