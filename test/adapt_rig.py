@@ -193,7 +193,7 @@ class AdaptRig:
             )
         return self
 
-    def until(self, condition, timeout=15.0, tick=None, what=''):
+    def until(self, condition, timeout=60.0, tick=None, what=''):
         """Spin until something holds; ``tick`` is called at 60 Hz. Fails after the timeout."""
         end = time.monotonic() + timeout
         due = 0.0
@@ -217,7 +217,7 @@ class AdaptRig:
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() >= end, seconds + 5, tick)
 
-    def active(self, timeout=20.0):
+    def active(self, timeout=60.0):
         """Wait until the node is active and all topics are matched."""
         if self.node is not None:
             self.until(lambda: self.node.stage == 'active', timeout, what='active')
@@ -245,7 +245,7 @@ class AdaptRig:
                 image_message(pixels, stamp, encoding, frame)
             )
 
-    def call(self, name, on=None, timeout=15.0, tick=None):
+    def call(self, name, on=None, timeout=60.0, tick=None):
         """Call a service of the node; returns its response."""
         kind = Trigger if on is None else SetBool
         client = self.listener.create_client(kind, f'adapt_node/{name}')
