@@ -7,11 +7,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 
 from tqdm import tqdm
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.sim.bag import Drive, write_drive
+from monother_ros.sim.material_sets import CLIMATES
+from monother_ros.sim.new_worlds import NEW_WORLDS, new_world
+from monother_ros.sim.response import RESPONSES
+from monother_ros.sim.rig import MOUNTS
 from monother_ros.sim.scenes import SCENES
 from monother_ros.sim.simulator import SimConfig
 from monother_ros.sim.weather import TIMES, WEATHERS
@@ -57,6 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='segments of one drive under these conditions, equally long, such as '
         'day/clear,night/clear,day/fog; instead of --time and --weather',
     )
+    add('--materials', choices=tuple(CLIMATES), default='temperate', help='climate of the place')
+    add('--response', choices=RESPONSES, default='linear', help='what the thermal camera delivers')
+    add('--mount', choices=tuple(MOUNTS), default='mast', help='where the cameras sit')
+    add(
+        '--world',
+        choices=[world.name for world in NEW_WORLDS],
+        metavar='NAME',
+        help='a world that is new to the shipped student, instead of --scene, --seed, '
+        f'--materials, --response and --mount: {", ".join(world.name for world in NEW_WORLDS)}',
+    )
     add('--rate', type=float, default=10.0, help='frames per second')
     add('--size', type=_size, default=(320, 256), metavar='WxH', help='of the thermal image')
     add('--rgb-size', type=_size, default=(480, 360), metavar='WxH', help='of the RGB image')
@@ -90,12 +105,25 @@ def run(arguments: argparse.Namespace) -> int:
         rgb_height=arguments.rgb_size[1],
         rate=arguments.rate,
         shutter=not arguments.no_shutter,
+        materials=arguments.materials,
+        response=arguments.response,
+        mount=arguments.mount,
     )
+    if arguments.world is not None:
+        place = new_world(arguments.world)
+        config = replace(
+            config,
+            scene=place.scene,
+            seed=place.seed,
+            materials=place.materials,
+            response=place.response,
+            mount=place.mount,
+        )
     drive = Drive(
         config, arguments.seconds, conditions, compressed=arguments.rgb_transport == 'compressed'
     )
     began = time.monotonic()
-    with tqdm(total=drive.frames, unit='frame', file=sys.stderr, desc=arguments.scene) as bar:
+    with tqdm(total=drive.frames, unit='frame', file=sys.stderr, desc=config.scene) as bar:
         path = write_drive(
             arguments.output,
             drive,
