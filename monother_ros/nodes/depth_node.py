@@ -131,10 +131,11 @@ class DepthNode(GuardedLifecycleNode):
         self.rgb = RgbInput(self, parameters)
         if self.swap is not None:
             self.swap.start(self.pipeline)
+            on_revision = never_raise(self, self._on_revision)
             self.revision = self.create_subscription(
                 String,
                 'revision',
-                never_raise(self, self._on_revision),
+                lambda msg, info: on_revision(msg, info),
                 latched_profile(),
                 qos_overriding_options=overridable(),
             )
@@ -241,9 +242,9 @@ class DepthNode(GuardedLifecycleNode):
         if self.worker is not None:
             self.worker.request_reset()
 
-    def _on_revision(self, msg: Any) -> None:
+    def _on_revision(self, msg: Any, info: Any) -> None:
         if self.swap is not None:
-            self.swap.request(msg.data)
+            self.swap.announced(msg.data, info['source_timestamp'])
 
     def _housekeep(self) -> None:
         if self.swap is not None:

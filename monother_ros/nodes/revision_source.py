@@ -17,7 +17,7 @@ from monother_ros.core.errors import BundleError, EngineError
 from monother_ros.core.manifest import IDENTIFIER
 from monother_ros.engines.base import Engine
 from monother_ros.engines.check import check_engine, read_check
-from monother_ros.learning.revision_files import Current, read_current
+from monother_ros.learning.revision_files import WITHDRAWN, Current, read_current
 from monother_ros.learning.revision_reader import RevisionReader, descends
 
 T = TypeVar('T')
@@ -74,13 +74,29 @@ class RevisionSource:
             return [], ''
         record, problem = read_current(self.folder)
         known = [info for info in reversed(self._store.revisions()) if not info.withdrawn]
-        digests = {info.name: '' for info in known}
+        digests = {}
         if record is not None:
-            first = {record.revision: record.digest}
+            digests[record.revision] = record.digest
             if record.previous:
-                first[record.previous] = ''
-            digests = {**first, **{k: v for k, v in digests.items() if k not in first}}
+                digests.setdefault(record.previous, '')
+        for info in known:
+            digests.setdefault(info.name, '')
         return list(digests.items()), problem if known else ''
+
+    def overtaken(self, name: str, published_ns: int) -> str | None:
+        """
+        Whether another revision was put in use after a name was published on the topic.
+
+        A latched name outlives what a person does with `monother revisions use`.
+
+        :param name: from the topic.
+        :param published_ns: when, nanoseconds since 1970; 0 where that is not known.
+        :returns: the revision that was put in use since; None for none.
+        """
+        record, _ = read_current(self.folder)
+        if record is None or record.revision == name or not published_ns:
+            return None
+        return record.revision if record.changed * 1e9 > published_ns else None
 
     def manifest_digest(self, name: str) -> str:
         """Digest of a revision by its manifest alone; empty where it cannot be read."""
@@ -104,6 +120,9 @@ class RevisionSource:
             raise BundleError(msg)
         if bundle.revision != name:
             msg = f'the folder {name} holds the revision {bundle.revision}'
+            raise BundleError(msg)
+        if bundle is not self.base and (bundle.path / WITHDRAWN).exists():
+            msg = f'{name} was withdrawn; monother revisions use takes it back'
             raise BundleError(msg)
         if bundle.name != self.base.name:
             msg = f'{name} is a revision of the model {bundle.name}, not of {self.base.name}'

@@ -137,6 +137,19 @@ class RevisionSwap:
             self._wanted = (name, digest)
             self._condition.notify()
 
+    def announced(self, name: str, published_ns: int) -> None:
+        """
+        Ask for a revision that was named on the topic, unless that name is out of date.
+
+        :param name: of the revision.
+        :param published_ns: when it was published, nanoseconds since 1970; 0 for not known.
+        """
+        other = self._source.overtaken(name, published_ns)
+        if other is not None:
+            self._logger.info(f'{name} on the topic is older than the use of {other}: not taken')
+            return
+        self.request(name)
+
     def look(self) -> None:
         """Ask for the revision in use where the store's record of it has changed."""
         try:

@@ -61,9 +61,21 @@ def make_swapping(make_rig, store):
     return make
 
 
+def next_depth(rig):
+    """Depth of an image that is published from now on; earlier ones may still be on their way."""
+    received, after = rig.received['depth/image_raw'], rig.stamp
+    rig.until(
+        lambda: received and stamps(received[-1:])[0] > after,
+        PATIENCE,
+        tick=rig.shoot,
+        what='depth',
+    )
+    return depth_of(received[-1])
+
+
 def scale(rig):
     """Nearest known factor of the next frame, by the median of its depth; base is 1."""
-    depth = depth_of(rig.first('depth/image_raw', PATIENCE))
+    depth = next_depth(rig)
     median = float(np.nanmedian(depth)) / rig.base_median
     return min((1.0, *SCALES), key=lambda known: abs(known - median))
 
@@ -118,11 +130,13 @@ def test_diagnostics_say_which_revision_made_which_frames(make_swapping, store):
     for k, name in enumerate(store[1]):
         offer(rig, name, count=k + 1)
         rig.first('depth/image_raw')
+    received = rig.received['depth/image_raw']
+    rig.until(lambda: len(received) == rig.node.outputs.published['depth'], PATIENCE)
     runs = rig.node.statistics.revisions.runs()
     base = RevisionStore(store[0].folder).current().revision
     assert [run.revision for run in runs] == [base, *store[1]]
-    assert sum(run.count for run in runs) == len(rig.received['depth/image_raw'])
-    by_stamp = {s: depth_of(m) for m in rig.received['depth/image_raw'] for s in stamps([m])}
+    assert sum(run.count for run in runs) == len(received)
+    by_stamp = {s: depth_of(m) for m in received for s in stamps([m])}
     for run, factor in zip(runs, (1.0, *SCALES), strict=True):
         medians = [
             float(np.nanmedian(d)) / rig.base_median
@@ -402,6 +416,21 @@ def test_start_with_the_last_good_revision(make_swapping, store, tiny_bundle, ba
     assert rig.node.engine.bundle.revision == expected
     assert rig.node.swap.refusals == (4 if bad == 'all' else 2 if bad == 'both' else 1)
     wait_for_warning(rig, {'record': 'damaged', 'changed': 'was changed'}.get(bad, 'is refused'))
+
+
+def test_latched_name_does_not_undo_a_later_use(make_swapping, store):
+    rig = running(make_swapping())
+    offer(rig, store[1][0])
+    store[0].use(store[1][1])
+    rig.until(lambda: rig.node.swap.swaps == 2, PATIENCE, tick=rig.shoot, what='swap')
+    for step in ('deactivate', 'cleanup', 'configure', 'activate'):
+        assert getattr(rig.node, f'trigger_{step}')().name == 'SUCCESS'
+    rig.active().matched()
+    # the first name is still latched and arrives once more
+    rig.spin(0.5, rig.shoot)
+    assert rig.node.swap.swaps == 0 and scale(rig) == SCALES[1]
+    offer(rig, store[1][2])
+    assert scale(rig) == SCALES[2]
 
 
 def test_withdrawn_revisions_are_not_used_by_themselves(make_swapping, store):
