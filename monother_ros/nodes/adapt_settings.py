@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ import torch
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.models import find_model
 from monother_ros.learning.adaptation import Adaptation, AdaptationSettings
+from monother_ros.learning.alignment import AlignmentSettings
 from monother_ros.learning.anchors import Anchors
 from monother_ros.learning.distiller import DistillerSettings
 from monother_ros.learning.gates import GateSettings
@@ -42,7 +43,16 @@ def adaptation_settings(parameters: AdaptNodeParameters) -> AdaptationSettings:
             confidence=bool(p.confidence),
             seed=p.seed,
         ),
-        gates=replace(GateSettings(), stamps=p.max_difference),
+        gates=replace(
+            GateSettings(),
+            stamps=p.max_difference,
+            **{
+                item.name: getattr(p, f'gate_{item.name}')
+                for item in fields(GateSettings)
+                if hasattr(p, f'gate_{item.name}')
+            },
+        ),
+        alignment=replace(AlignmentSettings(), slipped=p.slipped, settled=p.settled),
         guard=replace(
             GuardSettings(),
             confidence=p.guard_confidence,

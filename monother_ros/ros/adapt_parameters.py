@@ -208,6 +208,99 @@ class AdaptNodeParameters(NodeParameters):
     guard_least_pairs: int = parameter(
         20, 'Held-out pairs below which nothing is decided.', low=8, high=100_000
     )
+    gate_shutter: float = parameter(
+        1.0,
+        'Seconds after a shutter event in which nothing is learned.',
+        low=0.0,
+        high=60.0,
+    )
+    gate_night: float = parameter(
+        1.25,
+        'Visibility of RGB pictures below which it is night; see docs/when_it_learns.md, as '
+        'for the other limits of the gates.',
+        low=0.0,
+        high=100.0,
+    )
+    gate_day: float = parameter(
+        1.6,
+        'Visibility above which it is day again.',
+        low=0.0,
+        high=100.0,
+    )
+    gate_night_level: float = parameter(
+        115.0,
+        'Median level of an RGB picture (0 to 255) above which it is never night.',
+        low=0.0,
+        high=255.0,
+    )
+    gate_black: float = parameter(
+        0.7,
+        'Share of an RGB picture that is nearly black from which it is night.',
+        low=0.0,
+        high=1.0,
+    )
+    gate_white: float = parameter(
+        0.3,
+        'Share of an RGB picture that is white from which it is glare.',
+        low=0.0,
+        high=1.0,
+    )
+    gate_blob: float = parameter(
+        0.04,
+        'Share of an RGB picture that one white area with a halo takes from which it is glare.',
+        low=0.0,
+        high=1.0,
+    )
+    gate_halo: float = parameter(
+        205.0,
+        'Mean level around a white area (0 to 255) from which that is a halo.',
+        low=0.0,
+        high=255.0,
+    )
+    gate_blurred: float = parameter(
+        0.36,
+        'Sharpness below which a picture is blurred.',
+        low=0.0,
+        high=10.0,
+    )
+    gate_drops: float = parameter(
+        0.035,
+        'Share of an RGB picture that drops blur from which it rains on the lens.',
+        low=0.0,
+        high=1.0,
+    )
+    gate_dry: float = parameter(
+        0.022,
+        'Share below which it no longer rains on the lens.',
+        low=0.0,
+        high=1.0,
+    )
+    gate_same_rgb: float = parameter(
+        0.6,
+        'Similarity of RGB pictures above which the view is the last one (standing still).',
+        low=0.0,
+        high=1.0,
+    )
+    gate_same_thermal: float = parameter(
+        0.85,
+        'The same of thermal pictures; both must be alike.',
+        low=0.0,
+        high=1.0,
+    )
+    slipped: float = parameter(
+        5.0,
+        'Displacement of the pictures, in pixels of one 320 wide, from which the calibration '
+        'counts ',
+        'as slipped.',
+        low=0.5,
+        high=100.0,
+    )
+    settled: float = parameter(
+        3.0,
+        'Displacement below which it no longer counts as slipped.',
+        low=0.1,
+        high=100.0,
+    )
     seed: int = parameter(0, 'Seed of everything random.', low=0, high=2_147_483_647)
     threads: int = parameter(
         1,
@@ -260,6 +353,14 @@ class AdaptNodeParameters(NodeParameters):
                 f'{self.block_seconds:g}: nothing would be left to train on'
             )
             raise SettingsError(msg)
+        for lower, upper in (
+            ('gate_night', 'gate_day'),
+            ('gate_dry', 'gate_drops'),
+            ('settled', 'slipped'),
+        ):
+            if getattr(self, lower) > getattr(self, upper):
+                msg = f'{lower} {getattr(self, lower):g} is above {upper}; set both together'
+                raise SettingsError(msg)
         if self.thermal_camera and self.thermal_camera == self.rgb_camera:
             msg = f'thermal_camera and rgb_camera are both {self.rgb_camera}; name two cameras'
             raise SettingsError(msg)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ def test_every_parameter_is_described_and_every_number_has_a_range():
         ({'extrinsics': [0.0] * 7}, 'quaternion of extrinsics is zero'),
         ({'extrinsics': [2.0] * 16}, 'not a rigid transform'),
         ({'gap_seconds': 4.0}, 'gap_seconds 4 is not below block_seconds 4'),
+        ({'gate_night': 2.0}, 'gate_night 2 is above gate_day; set both together'),
+        ({'slipped': 1.0}, 'settled 3 is above slipped'),
         ({'thermal_camera': 'cam0', 'rgb_camera': 'cam0'}, 'name two cameras'),
     ],
 )
@@ -77,11 +80,14 @@ def test_parameters_and_settings_of_learning_have_the_same_defaults():
     pytest.importorskip('torch')
     pytest.importorskip('rclpy')
     from monother_ros.learning.adaptation import AdaptationSettings
+    from monother_ros.learning.gates import GateSettings
     from monother_ros.learning.student import PARTS as TRAINED
     from monother_ros.nodes.adapt_settings import adaptation_settings
 
     assert adaptation_settings(AdaptNodeParameters()) == AdaptationSettings()
     assert PARTS == TRAINED
+    limits = {f'gate_{item.name}' for item in fields(GateSettings)} - {'gate_stamps'}
+    assert limits == {name for name in defaults(AdaptNodeParameters) if name.startswith('gate_')}
     given = AdaptNodeParameters(part='head', confidence='', replay_mb=7, guard_least_pairs=9)
     made = adaptation_settings(given)
     assert made.distiller.part == 'head' and not made.distiller.confidence
