@@ -138,6 +138,7 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
             metrics,
             lite_command(recipe, parent),
             parent,
+            with_weights=recipe.weights,
         )
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
         return

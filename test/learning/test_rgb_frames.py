@@ -174,7 +174,9 @@ def test_training_makes_a_teacher(rendered, tmp_path):
     trainer.train(progress=False)
     figures = trainer.latest()
     assert 0 < figures['abs_rel'] < 50
-    bundle = export_lite(trainer, task, tmp_path / 'teacher', SMALL, figures, 'none')
+    bundle = export_lite(
+        trainer, task, tmp_path / 'teacher', SMALL, figures, 'none', with_weights=False
+    )
     assert load_bundle(bundle.path).modality == 'rgb'
     assert bundle.name == 'lite-rgb'
     assert 'weights.safetensors' not in bundle.files

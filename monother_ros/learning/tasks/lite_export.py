@@ -39,6 +39,8 @@ def export_lite(
     metrics: Mapping[str, float],
     command: str,
     parent: Bundle | None = None,
+    *,
+    with_weights: bool = True,
 ) -> Bundle:
     """
     Export the averaged network of a run with the story of its training.
@@ -50,6 +52,7 @@ def export_lite(
     :param metrics: on the validation frames.
     :param command: that repeats the run.
     :param parent: bundle whose weights the run began with.
+    :param with_weights: put the weights to train on from into the bundle too.
     :returns: the bundle.
     :raises BundleError: the export fails its check.
     """
@@ -88,5 +91,5 @@ def export_lite(
         width=size[0],
         height=size[1],
         name='lite-rgb' if rgb else 'lite',
-        with_weights=not rgb,
+        with_weights=with_weights,
     )

@@ -50,6 +50,8 @@ class LiteRecipe:
     """steps between validations; 0 for none"""
     start: str | None = None
     """bundle (name or folder) whose weights to begin with"""
+    weights: bool = True
+    """put the weights to train on from into the bundle, which doubles its size"""
     run: RunSettings = field(default_factory=RunSettings)
     """how the run is carried out"""
 
