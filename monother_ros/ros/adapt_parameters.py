@@ -289,9 +289,8 @@ class AdaptNodeParameters(NodeParameters):
     )
     slipped: float = parameter(
         5.0,
-        'Displacement of the pictures, in pixels of one 320 wide, from which the calibration '
-        'counts ',
-        'as slipped.',
+        'Displacement from which the calibration counts as slipped, in pixels of a picture that '
+        'is 320 wide.',
         low=0.5,
         high=100.0,
     )
