@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from monother_ros.core.bundle import Bundle, Normalisation
 from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD
 from monother_ros.learning.rendered import DatasetPlan
 from monother_ros.learning.rgb_frames import RgbPlan
-from monother_ros.learning.tasks.lite import LiteTask
+from monother_ros.learning.tasks.lite import LiteTask, weights_digest
 from monother_ros.learning.trainer import Trainer
-from monother_ros.networks.export import export_bundle, save_weights
+from monother_ros.networks.export import export_bundle
 from monother_ros.networks.lite import LiteNetwork
 
 DEPTH_RANGE = (0.5, 80.0)
@@ -62,7 +61,7 @@ def export_lite(
     size = settings.size(max(0, trainer.step - 1))
     network = LiteNetwork(task.config).eval()
     network.load_state_dict({k: v.cpu() for k, v in trainer.result.state_dict().items()})
-    digest = hashlib.sha256(save_weights(network)).hexdigest()
+    digest = weights_digest(network)
     rgb = isinstance(plan, RgbPlan)
     return export_bundle(
         network,
