@@ -259,7 +259,7 @@ class Adaptation:
         if self.store is not None:
             metrics: dict[str, Any] = {
                 'held_out_error': float(np.nanmean(errors)),
-                'held_out_gain': decision.gain,
+                'gain': decision.gain,
                 'p': decision.p,
             }
             if anchors is not None:

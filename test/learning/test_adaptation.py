@@ -95,7 +95,7 @@ def test_it_learns_and_writes_a_revision_that_is_better(learner):
     assert learning.current.parent is not None
     revision = learning.store.current()
     assert revision.revision == learning.current.revision
-    assert revision.metrics['held_out_gain'] > 0
+    assert revision.metrics['gain'] > 0
     pairs = learning.held_out.pairs()
     fresh = Adaptation(
         load_bundle(learning.base.path), learning.teacher, None, settings=SETTINGS
