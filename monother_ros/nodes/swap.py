@@ -11,19 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from monother_ros.core.bundle import Bundle
 from monother_ros.core.errors import BundleError, MonotherError
 from monother_ros.core.frames import FrameResult
 from monother_ros.core.pipeline import Pipeline
 from monother_ros.engines.base import Engine
-from monother_ros.nodes.revision_source import RevisionSource, gently, try_out
+from monother_ros.nodes.revision_source import RevisionSource, check_speed, gently, try_out
 from monother_ros.ros.diagnostics import OK, WARN, Health
 
 RETRY = 2.0
 """Seconds for which a revision that was refused is not tried again unless its digest changes:
 topic and store name the same revision within moments."""
+
+
+REMEMBERED = 64
+"""Refused revisions that are remembered."""
+
+LONGEST = 129
+"""Characters of a name that are looked at; one more than a name may have."""
 
 
 class RevisionSwap:
@@ -90,8 +95,8 @@ class RevisionSwap:
                 if bundle.digest == base.digest:
                     break
                 engine = build(bundle)
-                self.difference = try_out(engine, None)
-            except MonotherError as err:
+                self.difference = try_out(engine)
+            except (MonotherError, OSError) as err:
                 if engine is not None:
                     engine.close()
                 self._refuse(name, '', str(err))
@@ -134,7 +139,7 @@ class RevisionSwap:
         :param digest: that its manifest must have; empty for any.
         """
         with self._condition:
-            self._wanted = (name, digest)
+            self._wanted = (name[:LONGEST], digest)
             self._condition.notify()
 
     def announced(self, name: str, published_ns: int) -> None:
@@ -193,8 +198,9 @@ class RevisionSwap:
             return near
         self._trial = None
         bundle = trial.bundle
-        if result.engine_error is not None:
-            reason = f'its first frame failed, the revision before goes on: {result.engine_error}'
+        if self._pipeline.engine is not trial:
+            cause = result.engine_error or 'see the log'
+            reason = f'its first frame failed, the revision before goes on: {cause}'
             self._refuse(bundle.revision, bundle.digest, reason)
             self._free(trial)
             return near
@@ -248,20 +254,18 @@ class RevisionSwap:
         with self._condition:
             newest = self._ready or cast('Engine', self._pipeline.engine)
             if found and newest.bundle.digest == found:
+                self.problem = None
                 return
         self._busy, self._loading = True, name
         engine, start = None, time.monotonic()
         try:
             bundle = gently(lambda: self._source.load(name, digest))
             engine = cast('Engine', self._pipeline.engine).prepare(bundle)
-            made, usual = engine, self._usual()
+            made = engine
             if bundle.digest != self._source.base.digest:
-                self.difference = gently(lambda: try_out(made, usual))
-            else:
-                gently(
-                    lambda: made.infer({s.name: np.zeros(s.shape, s.dtype) for s in bundle.inputs})
-                )
-        except MonotherError as err:
+                self.difference = gently(lambda: try_out(made))
+            check_speed(made, self._usual())
+        except (MonotherError, OSError) as err:
             if engine is not None:
                 engine.close()
             self._refuse(name, found, str(err))
@@ -278,6 +282,8 @@ class RevisionSwap:
         if not digest and reason:
             digest = self._source.manifest_digest(name)
         self.refusals += 1
+        if len(self._refused) >= REMEMBERED:
+            del self._refused[next(iter(self._refused))]
         self._refused[name] = (digest, time.monotonic())
         self.last_refusal = f'{name}: {reason}'
         self.problem = f'revision {name} is refused: {reason}'

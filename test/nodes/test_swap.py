@@ -258,6 +258,15 @@ def test_a_bad_revision_is_refused_with_the_reason_and_the_old_one_stays(
     assert scale(rig) == SCALES[2]
 
 
+def test_a_revision_that_is_far_slower_is_refused(make_swapping, store, monkeypatch):
+    rig = running(make_swapping())
+    monkeypatch.setattr('monother_ros.nodes.revision_source.SLOWEST', 0.0)
+    monkeypatch.setattr('monother_ros.nodes.revision_source.SLOWER', 0.0)
+    offer(rig, store[1][0], 'refusals')
+    wait_for_warning(rig, 's for a frame; at most 0.00 s is allowed')
+    assert scale(rig) == 1.0
+
+
 def test_an_empty_name_and_a_record_that_is_no_json_are_refused(make_swapping, store):
     rig = running(make_swapping())
     offer(rig, '', 'refusals')
@@ -380,6 +389,35 @@ def test_an_engine_that_fails_its_first_frame_gives_that_frame_to_the_one_before
     assert scale(rig) == SCALES[1]
 
 
+def test_both_engines_failing_is_a_refusal_and_no_swap(make_swapping, store, monkeypatch):
+    rig = running(make_swapping())
+    rig.newest.publish(String(data=store[1][0]))
+    rig.until(lambda: rig.node.swap._ready is not None, PATIENCE, what='ready')
+
+    def fail(_inputs):
+        raise EngineError('out of memory')
+
+    monkeypatch.setattr(rig.node.swap._ready, 'infer', fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.node.engine, 'infer', fail)
+        rig.shoot()
+        rig.until(lambda: rig.node.statistics.drops.get('engine failed'), PATIENCE)
+    assert scale(rig) == 1.0
+    rig.until(lambda: rig.node.swap.refusals == 1, PATIENCE)
+    assert rig.node.swap.swaps == 0
+
+
+def test_asking_for_what_runs_ends_the_warning(make_swapping, store):
+    rig = running(make_swapping())
+    offer(rig, store[1][0])
+    offer(rig, 'x' * 100_000, 'refusals')
+    wait_for_warning(rig, 'is not the name of a revision')
+    assert len(rig.value('revision', 'last refusal')) < 500
+    rig.newest.publish(String(data=store[1][0]))
+    rig.until(lambda: rig.level('revision') == 0, PATIENCE)
+    assert rig.node.swap.swaps == 1
+
+
 def test_the_revision_in_use_makes_the_first_frame(make_swapping, store):
     store[0].use(store[1][1])
     rig = make_swapping().active().matched()
@@ -471,7 +509,7 @@ def test_files_are_read_in_a_nicer_thread_and_the_own_one_stays_as_it_is():
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     before = nice()
-    assert gently(nice) == max(before, NICE)
+    assert gently(nice) == min(before + NICE, 19)
     assert nice() == before
     with pytest.raises(ZeroDivisionError):
         gently(lambda: 1 / 0)
