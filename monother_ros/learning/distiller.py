@@ -48,7 +48,10 @@ class DistillerSettings:
 
     :param part: of the student that is trained; see student.PARTS.
     :param rate: learning rate.
-    :param weight_decay: of AdamW.
+    :param weight_decay: of AdamW, towards 0.
+    :param pull: decay towards the weights that the student came with, against forgetting: a step
+        takes off the part rate * pull of the distance (Xuhong et al. 2018, arXiv 1802.01483). 0
+        saves the copy of the weights that it needs.
     :param clip: largest norm of the gradient.
     :param anchor_weight: of the loss on anchors; that on pairs weighs 1.
     :param confidence: False counts every valid pixel in view as 1, as an ablation.
@@ -63,7 +66,8 @@ class DistillerSettings:
 
     part: str = 'all'
     rate: float = 3e-4
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.0
+    pull: float = 5.0
     clip: float = 1.0
     anchor_weight: float = 0.5
     confidence: bool = True
@@ -83,7 +87,7 @@ class DistillerSettings:
             msg = f'rate {self.rate} and clip {self.clip} must be above 0'
             raise SettingsError(msg)
         names = (
-            *('weight_decay', 'anchor_weight', 'augment'),
+            *('weight_decay', 'pull', 'anchor_weight', 'augment'),
             *('metric_weight', 'depth_weight', 'bins_weight', 'edge_weight'),
         )
         for name in names:
@@ -151,6 +155,9 @@ class Distiller:
             self._network = confidence.eval().requires_grad_(False).to(student.device)
         self._parameters = student.select(self.settings.part)
         self._rate = self.settings.rate
+        self._origin: list[Tensor] = []
+        if self.settings.pull > 0:
+            self._origin = [p.detach().clone() for p in self._parameters]
         self.reset()
 
     @property
@@ -269,6 +276,10 @@ class Distiller:
         if finite:
             self._optimiser.step()
             self._steps += 1
+            share = min(1.0, self._rate * self.settings.pull)
+            with torch.no_grad():
+                for parameter, origin in zip(self._parameters, self._origin, strict=False):
+                    parameter.lerp_(origin, share)
         self._optimiser.zero_grad(set_to_none=True)
         return finite
 
