@@ -129,7 +129,7 @@ def test_diagnostics_say_which_revision_made_which_frames(make_swapping, store):
     rig = running(make_swapping())
     for k, name in enumerate(store[1]):
         offer(rig, name, count=k + 1)
-        rig.first('depth/image_raw')
+        next_depth(rig)
     received = rig.received['depth/image_raw']
     rig.until(lambda: len(received) == rig.node.outputs.published['depth'], PATIENCE)
     runs = rig.node.statistics.revisions.runs()
