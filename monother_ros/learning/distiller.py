@@ -65,11 +65,11 @@ class DistillerSettings:
     """
 
     part: str = 'all'
-    rate: float = 3e-4
+    rate: float = 2e-4
     weight_decay: float = 0.0
-    pull: float = 5.0
+    pull: float = 10.0
     clip: float = 1.0
-    anchor_weight: float = 0.5
+    anchor_weight: float = 2.0
     confidence: bool = True
     metric_weight: float = 0.0
     depth_weight: float = 1.0

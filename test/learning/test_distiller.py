@@ -83,7 +83,7 @@ def test_no_error_where_the_teacher_says_what_the_student_says(bundle):
 
 
 def test_steps_bring_the_student_to_its_teacher(bundle, pairs):
-    distiller = _distiller(bundle, _network(), rate=1e-3, augment=0.0)
+    distiller = _distiller(bundle, _network(), rate=1e-3, augment=0.0, pull=0.0)
     before = distiller.errors(pairs)
     results = [distiller.step(pairs) for _ in range(25)]
     assert distiller.errors(pairs).mean() < 0.5 * before.mean()
@@ -261,3 +261,17 @@ def test_refuses_settings_that_cannot_be(wrong):
         DistillerSettings(**wrong)
     with pytest.raises(SettingsError, match='no loss'):
         DistillerSettings(depth_weight=0.0, bins_weight=0.0)
+
+
+def test_pull_keeps_the_weights_near_those_it_came_with(bundle, pairs):
+    def moved(pull):
+        distiller = _distiller(bundle, rate=1e-3, pull=pull)
+        before = distiller.student.snapshot()
+        for _ in range(4):
+            distiller.step(pairs)
+        after = distiller.student.snapshot()
+        return sum(float((after[k] - before[k]).square().sum()) for k in before)
+
+    free, held = moved(0.0), moved(500.0)
+    assert 0 < held < 0.5 * free
+    assert moved(1000.0) == 0.0
