@@ -62,7 +62,8 @@ def _metrics(task: TrustTask, recipe: TrustRecipe) -> dict[str, Any]:
     if samples is None:
         return {}
     rows = [
-        (world, trust_figures(task.network, samples, i)) for i, world in enumerate(samples.worlds)
+        (world, trust_figures(task.network, samples, i, relative=task.settings.relative))
+        for i, world in enumerate(samples.worlds)
     ]
     rows = [(world, row) for world, row in rows if row]
     result: dict[str, Any] = {
