@@ -61,7 +61,9 @@ MARKER = 'made-by-monother-demo'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of learning."""
-    group = parser.add_argument_group('learning')
+    group = parser.add_argument_group(
+        'learning', 'with --adapt; --scene, --seed, --drive and --also are of the plain demo'
+    )
     add = group.add_argument
     add('--adapt', action='store_true', help='learn while driving: depth node and adapt node')
     add('--world', default=WORLD, metavar='NAME', help=f'new world to drive in (default: {WORLD})')

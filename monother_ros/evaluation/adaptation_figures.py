@@ -135,7 +135,7 @@ def learning_figures(
 def _revision(info: RevisionInfo, runs: Sequence[RevisionRun], origin: int) -> dict[str, Any]:
     """One revision with what it reached and the frames that it made."""
     made = [run for run in runs if run.revision == info.name]
-    numbers = ('held_out_gain', 'held_out_error', 'anchor_change', 'anchor_abs_rel', 'p')
+    numbers = ('gain', 'held_out_error', 'anchor_change', 'anchor_abs_rel', 'p')
     return {
         'name': info.name,
         'number': info.number,
@@ -215,17 +215,27 @@ def why_nothing(status: LearningStatus) -> str:
     return f'{text} {problem}' if problem else text
 
 
-def smooth(times: Sequence[float], values: Sequence[float], seconds: float) -> list[float]:
+def smooth(
+    times: Sequence[float],
+    values: Sequence[float],
+    seconds: float,
+    borders: Sequence[float] = (),
+) -> list[float]:
     """
     Mean of the values within a window around each time; NaN is left out.
 
     :param times: s, rising.
     :param values: of each.
     :param seconds: width of the window.
+    :param borders: times that no window reaches across, rising.
     """
     t, v = np.asarray(times, np.float64), np.asarray(values, np.float64)
-    first = np.searchsorted(t, t - seconds / 2, 'left')
-    last = np.searchsorted(t, t + seconds / 2, 'right')
+    edges = np.array([-np.inf, *borders, np.inf])
+    part = np.searchsorted(edges, t, 'right')
+    first = np.searchsorted(t, np.maximum(t - seconds / 2, edges[part - 1]), 'left')
+    last = np.minimum(
+        np.searchsorted(t, t + seconds / 2, 'right'), np.searchsorted(t, edges[part], 'left')
+    )
     finite = np.isfinite(v)
     sums = np.concatenate([[0.0], np.cumsum(np.where(finite, v, 0.0))])
     counts = np.concatenate([[0], np.cumsum(finite)])

@@ -254,6 +254,7 @@ def _lessons(
 def _charts(live: Sequence[LiveFrame], numbers: Mapping[str, Any]) -> list[Picture]:
     """Error, loss and rate over the time of the drive."""
     marks = [(s['time'], f'rev {s["number"]}') for s in numbers['swaps']]
+    borders = [time for time, _ in marks]
     span = [(0.0, float(numbers['duration']), '')]
     found = []
     if live:
@@ -263,8 +264,10 @@ def _charts(live: Sequence[LiveFrame], numbers: Mapping[str, Any]) -> list[Pictu
             [
                 plots.Series('', times, before, BEFORE, dots=True),
                 plots.Series('', times, after, AFTER, dots=True),
-                plots.Series('the model as it came', times, smooth(times, before, WINDOW), BEFORE),
-                plots.Series('published', times, smooth(times, after, WINDOW), AFTER),
+                plots.Series(
+                    'the model as it came', times, smooth(times, before, WINDOW, borders), BEFORE
+                ),
+                plots.Series('published', times, smooth(times, after, WINDOW, borders), AFTER),
             ],
             'AbsRel',
             span,

@@ -120,4 +120,7 @@ def test_smoothed_curve_is_the_mean_of_what_is_near_and_known():
     assert smooth([0, 1, 2, 10], [1.0, nan, 3.0, 7.0], 2.0) == pytest.approx(
         [1.0, 2.0, 3.0, 7.0], nan_ok=True
     )
+    # a change of the revision stays a step
+    values = smooth([0, 1, 2, 3], [4.0, 4.0, 2.0, 2.0], 2.0, borders=[2.0])
+    assert values == [4.0, 4.0, 2.0, 2.0]
     assert smooth([0.0], [nan], 1.0)[0] != smooth([0.0], [nan], 1.0)[0]
