@@ -8,6 +8,10 @@ are processes of their own, bound to the same cores. Blocks in which the adapt n
 blocks in which it is deactivated (it then has no subscription and takes no step) take turns, at
 each image rate. The figure that counts is the ratio of the depth node's latency and rate.
 
+Both nodes are started in one session, as `ros2 launch` does. Linux kernels that group processes by
+session (`/proc/sys/kernel/sched_autogroup_enabled`) heed niceness within a session only: an adapt
+node in a terminal of its own takes its full share, however nice it is.
+
     python bench/adapt_load.py --rates 10,20 --seconds 30 --blocks 3 --output adapt_load.json
 """
 
@@ -248,6 +252,13 @@ def together(blocks):
     }
 
 
+def autogroup():
+    """Whether the kernel groups processes by session; None where it cannot tell."""
+    with contextlib.suppress(OSError):
+        return Path('/proc/sys/kernel/sched_autogroup_enabled').read_text().strip() == '1'
+    return None
+
+
 def ratios(without, learning):
     """Learning over without."""
     times = {
@@ -327,6 +338,7 @@ def measure(options, work):
             'engine': cameras.health.get(('depth_node', 'engine'), {}).get('description'),
             'adapt node': options.set or 'all parameters at their defaults but least_pairs',
             'teacher': learning.get('teacher'),
+            'kernel groups by session': autogroup(),
             'niceness of learning': resources.get('niceness'),
             'drive': f'thermal {options.size}, RGB {options.rgb_size}',
             'blocks': f'{options.blocks} of {options.seconds:g} s of each kind per rate, in turns',
