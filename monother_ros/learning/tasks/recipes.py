@@ -93,7 +93,7 @@ class TrustData:
 
     folder: str = 'data/lite-confidence'
     """where they are; what is missing is rendered"""
-    worlds: int = 160
+    worlds: int = 120
     """worlds to train on"""
     frames: int = 8
     """pairs of each"""

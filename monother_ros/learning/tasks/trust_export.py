@@ -13,7 +13,7 @@ import numpy as np
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.learning.recipe import plain
 from monother_ros.learning.tasks.recipes import TrustRecipe
-from monother_ros.learning.tasks.trust import TrustTask, trust_figures
+from monother_ros.learning.tasks.trust import REFERENCE_DEPTH, TrustTask, trust_figures
 from monother_ros.learning.trainer import Trainer
 from monother_ros.learning.trust_pairs import TRUST_TRAINING_SEED, TRUST_VALIDATION_SEED
 from monother_ros.networks.confidence_file import write_confidence
@@ -44,10 +44,13 @@ def export_trust(
     student, teacher = (load_bundle(find_bundle(n)) for n in (data.student, data.teacher))
     training = {
         'data': DATA,
-        'command': 'monother train lite_confidence --out OUT',
+        'command': f'monother train lite_confidence --set data.teacher={teacher.name} --out OUT',
         'settings': plain(recipe.training),
         'worlds': data.worlds,
         'world_seeds': [TRUST_TRAINING_SEED, TRUST_TRAINING_SEED + data.worlds - 1],
+        'error': f'relative, in metres at {REFERENCE_DEPTH:g} m'
+        if recipe.training.relative
+        else 'metres',
         'samples': len(task.batches.samples),
         'student': f'{student.name} {student.revision}',
         'teacher': f'{teacher.name} {teacher.revision}',
@@ -68,6 +71,9 @@ def _metrics(task: TrustTask, recipe: TrustRecipe) -> dict[str, Any]:
     rows = [(world, row) for world, row in rows if row]
     result: dict[str, Any] = {
         'world_seeds': [TRUST_VALIDATION_SEED, TRUST_VALIDATION_SEED + recipe.data.validation - 1],
+        'error': f'relative, in metres at {REFERENCE_DEPTH:g} m'
+        if recipe.training.relative
+        else 'metres',
         'samples': len(rows),
         'all': _mean([row for _, row in rows]),
     }
