@@ -447,7 +447,7 @@ class Adaptation:
         self.distiller = Distiller(self.student, self._confidence, self.settings.distiller)
         self.distiller.rate = self.settings.distiller.rate * self.rates.factor
         original = None
-        if bundle is not self.base and self._anchors is not None:
+        if bundle.digest != self.base.digest and self._anchors is not None:
             original = Distiller(
                 load_student(self.base, self._device), None, self.settings.distiller
             ).anchor_errors(self._anchors)
