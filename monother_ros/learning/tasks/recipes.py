@@ -93,7 +93,7 @@ class TrustData:
 
     folder: str = 'data/lite-confidence'
     """where they are; what is missing is rendered"""
-    worlds: int = 120
+    worlds: int = 77
     """worlds to train on"""
     frames: int = 8
     """pairs of each"""

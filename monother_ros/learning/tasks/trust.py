@@ -23,7 +23,7 @@ from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.trust_samples import TrustSample, TrustSamples
 from monother_ros.networks.confidence import ConfidenceNetwork
 
-REFERENCE_DEPTH = 5.0
+REFERENCE_DEPTH = 10.0
 """Metres at which a relative error is told as one in metres."""
 
 
@@ -33,9 +33,9 @@ class TrustSettings:
 
     width: int = 8
     """channels of the first level of the network"""
-    steps: int = 800
+    steps: int = 450
     """optimiser steps"""
-    batch: int = 16
+    batch: int = 12
     """samples per step"""
     rate: float = 3e-3
     """highest learning rate; it falls over half a cosine"""
