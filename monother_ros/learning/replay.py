@@ -175,6 +175,18 @@ class ReplayBuffer:
         """All pairs in the order in which they came, all in memory: for small memories."""
         return list(self)
 
+    def discard_newest(self, count: int) -> int:
+        """
+        Forget the pairs that came last, as where they turn out to be wrong.
+
+        :param count: how many.
+        :returns: how many there were.
+        """
+        numbers = sorted(self._entries)[-count:] if count > 0 else []
+        for number in numbers:
+            self._remove(number)
+        return len(numbers)
+
     def clear(self) -> None:
         """Forget all pairs."""
         for number in list(self._entries):

@@ -130,6 +130,15 @@ def test_more_than_there_are_gives_all(place):
     assert len(buffer.sample(5)) == 1
 
 
+def test_newest_pairs_can_be_discarded(place):
+    buffer = ReplayBuffer(place, room(9))
+    for k in range(5):
+        buffer.add(make_pair(k))
+    assert buffer.discard_newest(2) == 2 and shown(buffer) == [0, 1, 2]
+    assert buffer.discard_newest(0) == 0 and buffer.discard_newest(9) == 3
+    assert len(buffer) == 0 and buffer.bytes == 0
+
+
 def test_survives_a_restart(tmp_path):
     buffer = ReplayBuffer(tmp_path, room(9))
     for k in range(6):
