@@ -273,7 +273,7 @@ buffer = ReplayBuffer(sys.argv[2], int(sys.argv[3]))
 pairs = [make_pair(k) for k in range(24)]
 print('ready', flush=True)
 for k in itertools.count():
-    buffer.add(pairs[k % 24])
+    print(buffer.add(pairs[k % 24]), flush=True)
     if k % 12 == 11:
         buffer.clear()
 """
@@ -291,7 +291,9 @@ def test_killed_at_any_moment_it_is_whole(tmp_path):
             env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
         )
         assert process.stdout.readline() == b'ready\n'
-        time.sleep(float(rng.uniform(0.0, 0.15)))
+        for _ in range(int(rng.integers(4, 30))):
+            assert process.stdout.readline()
+        time.sleep(float(rng.uniform(0.0, 0.01)))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -305,4 +307,4 @@ def test_killed_at_any_moment_it_is_whole(tmp_path):
             assert np.array_equal(pair.thermal, original.thermal)
         kept = max(kept, len(buffer))
         buffer.close()
-    assert kept >= 2
+    assert kept >= 1
