@@ -83,7 +83,9 @@ def load(arguments: argparse.Namespace) -> runs.Learner:
         load_bundle(find_bundle(arguments.model)),
         load_teacher(arguments.teacher),
         load_confidence(arguments.confidence),
-        Anchors.load(find_model(arguments.anchors) / 'anchors.npz'),
+        Anchors.load(
+            find_model(arguments.anchors, 'anchors.npz', 'folder of anchors') / 'anchors.npz'
+        ),
         settings,
     )
 

@@ -239,7 +239,11 @@ class Adaptation:
         before, after = self.candidate.errors(pairs)
         anchors_before = anchors_after = None
         if self._anchors is not None:
-            anchors_before, anchors_after = self.candidate.anchor_errors(self._anchors)
+            limit = self.settings.guard.tolerance
+            anchors_before, anchors_after = self.candidate.anchor_errors(
+                self._anchors,
+                lambda before, after: self._guard.worst_anchors(before, after) <= limit,
+            )
         decision = self._guard.judge(before, after, anchors_before, anchors_after)
         self.decision = decision
         self.counters.add(f'guard: {decision.action}')
@@ -261,6 +265,7 @@ class Adaptation:
                 'held_out_error': float(np.nanmean(errors)),
                 'gain': decision.gain,
                 'p': decision.p,
+                'blend': self.candidate.blend,
             }
             if anchors is not None:
                 metrics['anchor_abs_rel'] = float(np.nanmean(anchors))
@@ -444,13 +449,13 @@ class Adaptation:
         """Student, distiller and candidate from a bundle or revision."""
         self.current = bundle
         self.student = load_student(bundle, self._device)
-        self.distiller = Distiller(self.student, self._confidence, self.settings.distiller)
-        self.distiller.rate = self.settings.distiller.rate * self.rates.factor
         original = None
-        if bundle.digest != self.base.digest and self._anchors is not None:
-            original = Distiller(
-                load_student(self.base, self._device), None, self.settings.distiller
-            ).anchor_errors(self._anchors)
+        if bundle.digest != self.base.digest:
+            original = load_student(self.base, self._device)
+        self.distiller = Distiller(
+            self.student, self._confidence, self.settings.distiller, original
+        )
+        self.distiller.rate = self.settings.distiller.rate * self.rates.factor
         self.candidate = Candidate(self.student, self.distiller, original)
         self._watch.reset()
         self._bad = self._since = 0

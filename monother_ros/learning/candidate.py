@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,33 +26,38 @@ if TYPE_CHECKING:
 CHECK_FRAMES = 2
 """Stored frames of a revision, at most."""
 
+BLENDS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
+"""Shares of what was learned that are tried."""
+
 State = dict[str, Tensor]
 
 
 class Candidate:
     """
-    The weights of a student in three states: as learned now, averaged, and last found good.
+    A student's weights in several states: as learned now, averaged, last found good, original.
 
-    The average is what is judged and offered: it wanders less than the weights themselves
-    (Polyak & Juditsky 1992).
+    What is judged and offered is the average, which wanders less than the weights themselves
+    (Polyak & Juditsky 1992), mixed with the original weights as far as that is needed to keep
+    what the student knew (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
 
     :param student: holds the weights as learned now.
     :param distiller: computes errors with the student's present weights.
-    :param original_anchors: (M,) errors of the anchors with the original weights; None where the
-        student's present weights are the original ones.
+    :param original: the student as it came; None where that is the student as it is now.
     """
 
     def __init__(
         self,
         student: Student,
         distiller: Distiller,
-        original_anchors: NDArray[np.float64] | None = None,
+        original: Student | None = None,
     ) -> None:
         self._student = student
         self._distiller = distiller
         self._good: State = student.snapshot()
         self._average: State | None = None
-        self._original = original_anchors
+        self._origin: State = student.snapshot_of(original)
+        self._original: NDArray[np.float64] | None = None
+        self._blend = len(BLENDS) - 1
         self._known: dict[int, float] = {}
 
     def follow(self, decay: float) -> None:
@@ -72,28 +77,35 @@ class Candidate:
             else:
                 value.copy_(present[name])
 
+    @property
+    def blend(self) -> float:
+        """Share of what was learned in the weights that are judged; the rest is the original."""
+        return BLENDS[self._blend]
+
+    def _to_judge(self) -> State:
+        """Weights to be judged."""
+        learned = self._student.snapshot() if self._average is None else self._average
+        if self.blend == 1.0:
+            return learned
+        return {
+            name: torch.lerp(self._origin[name], value, self.blend)
+            if value.is_floating_point()
+            else value
+            for name, value in learned.items()
+        }
+
     @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """Put the weights to be judged into the student for a while."""
-        if self._average is None:
-            yield
-            return
+    def _with(self, weights: State) -> Iterator[None]:
+        """Put weights into the student for a while."""
         present = self._student.snapshot()
-        self._student.restore(self._average)
+        self._student.restore(weights)
         try:
             yield
         finally:
             self._student.restore(present)
 
-    @contextmanager
-    def _as_good(self) -> Iterator[None]:
-        """Put the good weights into the student for a while."""
-        present = self._student.snapshot()
-        self._student.restore(self._good)
-        try:
-            yield
-        finally:
-            self._student.restore(present)
+    def _judged(self) -> AbstractContextManager[None]:
+        return self._with(self._to_judge())
 
     def errors(
         self, pairs: Sequence[OnlinePair]
@@ -106,7 +118,7 @@ class Candidate:
         """
         new = [pair for pair in pairs if pair.stamp_ns not in self._known]
         if new:
-            with self._as_good():
+            with self._with(self._good):
                 found = self._distiller.errors(new)
             for pair, value in zip(new, found, strict=True):
                 self._known[pair.stamp_ns] = float(value)
@@ -116,29 +128,42 @@ class Candidate:
             after = self._distiller.errors(pairs)
         return before, after
 
-    def anchor_errors(self, anchors: Anchors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def anchor_errors(
+        self, anchors: Anchors, enough: Callable[[NDArray[np.float64], NDArray[np.float64]], bool]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """
         Errors of anchors with the original weights and with those to be judged.
 
+        Takes the largest blend with which the anchors are kept, and the least one where none
+        keeps them; it grows by one step from look to look.
+
         :param anchors: M of them.
+        :param enough: whether errors before and after say that the anchors are kept.
         :returns: before and after, each (M,).
         """
         if self._original is None:
-            with self._as_good():
+            with self._with(self._origin):
                 self._original = self._distiller.anchor_errors(anchors)
-        with self._judged():
-            return self._original, self._distiller.anchor_errors(anchors)
+        last = 0
+        for index in range(min(self._blend + 1, len(BLENDS) - 1), -1, -1):
+            self._blend = last = index
+            with self._judged():
+                after = self._distiller.anchor_errors(anchors)
+            if enough(self._original, after):
+                break
+        self._blend = last
+        return self._original, after
 
     def accept(self) -> None:
         """The weights that were judged are the good ones from now on."""
-        with self._judged():
-            self._good = self._student.snapshot()
+        self._good = {name: value.clone() for name, value in self._to_judge().items()}
         self._known.clear()
 
     def go_back(self) -> None:
         """Take the good weights again; the optimiser starts anew."""
         self._student.restore(self._good)
         self._average = None
+        self._blend = len(BLENDS) - 1  # the good weights hold their blend already
         self._distiller.reset()
 
     def write(

@@ -3,8 +3,8 @@
 """
 Losses of points: places in the student's picture with a depth that they should have.
 
-A pair gives the teacher's points, seen from the thermal camera; an anchor gives its true depths.
-Both go through the same losses, on natural logarithms of metres.
+A pair gives the teacher's points, seen from the thermal camera. All errors are differences of
+natural logarithms of metres.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from monother_ros.learning import warp
-from monother_ros.learning.anchors import FIRST, STRIDE
 from monother_ros.learning.pair_view import PairView
 from monother_ros.learning.student import Bins, StudentOutput
 from monother_ros.networks.lite import CELL
@@ -69,22 +69,6 @@ def teacher_points(view: PairView, near: float, far: float) -> Points:
     return Points(places, z.clamp(min=near).log(), counts.float())
 
 
-def anchor_points(depth: Tensor, size: tuple[int, int], far: float) -> Points:
-    """
-    True depths of anchors.
-
-    :param depth: (B, 1, h/4, w/4) metres, 0 unknown, +inf sky.
-    :param size: (h, w) of the student's picture.
-    :param far: metres that the network says of sky.
-    """
-    rows, columns = int(depth.shape[-2]), int(depth.shape[-1])
-    pixels = warp.pixel_grid(rows, columns, depth) * STRIDE + FIRST
-    places = warp.normalise_pixels(pixels, *size)[None].expand(depth.shape[0], -1, -1, -1)
-    known = depth > 0
-    log_depth = torch.where(known, depth, 1.0).clamp(0.01, far).log()
-    return Points(places, log_depth, known.float())
-
-
 def point_losses(output: StudentOutput, points: Points, bins: Bins | None) -> PointLosses:
     """
     Losses of one batch.
@@ -105,6 +89,25 @@ def point_losses(output: StudentOutput, points: Points, bins: Bins | None) -> Po
     if output.logits is None or bins is None:
         return PointLosses(depth, depth.new_zeros(()), edges)
     return PointLosses(depth, _cross_entropy(output.logits, points, bins) / total, edges)
+
+
+def kept_losses(output: StudentOutput, original: StudentOutput) -> PointLosses:
+    """
+    How far a student's outputs have moved from those of the student as it came.
+
+    :param output: of the student.
+    :param original: of the student as it came, for the same inputs; constants.
+    :returns: mean |difference of log depth|; mean divergence of the bins from the original ones
+        (Kullback-Leibler, nats), 0 where there are none; edges 0.
+    """
+    depth = (output.depth.log() - original.depth.log()).abs().mean()
+    zero = depth.new_zeros(())
+    if output.logits is None or original.logits is None:
+        return PointLosses(depth, zero, zero)
+    log_p = torch.log_softmax(output.logits.float(), 1)
+    p = torch.softmax(original.logits.float(), 1)
+    divergence = F.kl_div(log_p, p, reduction='none').sum(1).mean()
+    return PointLosses(depth, divergence, zero)
 
 
 def _edges(error: Tensor, weight: Tensor) -> Tensor:

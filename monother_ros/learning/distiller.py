@@ -26,14 +26,14 @@ from monother_ros.learning.consistency import DEFAULT, Consistency
 from monother_ros.learning.distil_losses import (
     PointLosses,
     Points,
-    anchor_points,
+    kept_losses,
     point_losses,
     teacher_points,
 )
 from monother_ros.learning.online_augment import augment
 from monother_ros.learning.online_pair import OnlinePair
 from monother_ros.learning.pair_view import PairView, PairViews, compare, pixel_places, reduced
-from monother_ros.learning.student import PARTS, Student, StudentOutput
+from monother_ros.learning.student import PARTS, Student, StudentOutput, frozen
 
 ANCHOR_RANGE = (0.5, 80.0)
 """Metres; true depths outside do not count in the errors of anchors."""
@@ -53,7 +53,8 @@ class DistillerSettings:
         takes off the part rate * pull of the distance (Xuhong et al. 2018, arXiv 1802.01483). 0
         saves the copy of the weights that it needs.
     :param clip: largest norm of the gradient.
-    :param anchor_weight: of the loss on anchors; that on pairs weighs 1.
+    :param anchor_weight: of how far the student's outputs for anchors have moved; the loss on
+        pairs weighs 1. 0 saves the copy of the student that it needs.
     :param confidence: False counts every valid pixel in view as 1, as an ablation.
     :param metric_weight: of L_con, the error in metres.
     :param depth_weight: of the error of log depth.
@@ -69,7 +70,7 @@ class DistillerSettings:
     weight_decay: float = 0.0
     pull: float = 10.0
     clip: float = 1.0
-    anchor_weight: float = 2.0
+    anchor_weight: float = 4.0
     confidence: bool = True
     metric_weight: float = 0.0
     depth_weight: float = 1.0
@@ -139,6 +140,8 @@ class Distiller:
     :param confidence: network of 8 channels; evaluated, never trained. None trusts the teacher
         everywhere.
     :param settings: see :class:`DistillerSettings`.
+    :param original: the student as it came, whose outputs for anchors are to be kept; None takes
+        the student as it is now.
     """
 
     def __init__(
@@ -146,9 +149,13 @@ class Distiller:
         student: Student,
         confidence: nn.Module | None,
         settings: DistillerSettings | None = None,
+        original: Student | None = None,
     ) -> None:
         self.student = student
         self.settings = settings or DistillerSettings()
+        self._original: Student | None = None
+        if self.settings.anchor_weight > 0:
+            self._original = frozen(student if original is None else original)
         self.views = PairViews(student.bundle.normalisation, student.device)
         self._network = None
         if confidence is not None:
@@ -157,7 +164,7 @@ class Distiller:
         self._rate = self.settings.rate
         self._origin: list[Tensor] = []
         if self.settings.pull > 0:
-            self._origin = [p.detach().clone() for p in self._parameters]
+            self._origin = list(student.snapshot_of(original).values())
         self.reset()
 
     @property
@@ -186,22 +193,21 @@ class Distiller:
         One step of the optimiser.
 
         :param pairs: at least one, of one size.
-        :param anchors: to rehearse; None for none.
+        :param anchors: to rehearse; None for none. Their true depths are not used: the outputs of
+            the student as it came are kept (Li & Hoiem 2018, Learning without Forgetting), since
+            a few true depths would be learned by heart.
         :returns: what it was like. Where loss or gradient is not a number, nothing has changed.
         """
         begin = time.perf_counter()
         view = self.views.of(pairs)
-        output, known = self._forward(view, anchors)
+        output, known, kept = self._forward(view, anchors)
         with torch.set_grad_enabled(self.settings.metric_weight > 0):
             result = self._compare(view, output.depth)
         losses = point_losses(output, self._points(view, result), self.student.bins)
         loss = self._weighted(losses) + self.settings.metric_weight * result.loss
         anchor = loss.new_zeros(())
-        if known is not None and anchors is not None:
-            depth = torch.from_numpy(anchors.depth).to(self.student.device)
-            size = (int(view.inputs.shape[-2]), int(view.inputs.shape[-1]))
-            points = anchor_points(depth, size, self._far)
-            anchor = self._weighted(point_losses(known, points, self.student.bins))
+        if known is not None and kept is not None:
+            anchor = self._weighted(kept_losses(known, kept))
             loss = loss + self.settings.anchor_weight * anchor
         finite = self._apply(loss)
         valid = result.valid
@@ -211,20 +217,12 @@ class Distiller:
         seconds = time.perf_counter() - begin
         return StepResult(total, metric, rehearsed, share, mean, finite, seconds)
 
-    @property
-    def _far(self) -> float:
-        """Metres that the network says of sky."""
-        bins = self.student.bins
-        if bins is None:
-            return float(self.student.bundle.depth_range[1])
-        return bins.far
-
     def _forward(
         self, view: PairView, anchors: AnchorBatch | None
-    ) -> tuple[StudentOutput, StudentOutput | None]:
-        """Outputs of pairs and anchors, in one pass."""
+    ) -> tuple[StudentOutput, StudentOutput | None, StudentOutput | None]:
+        """Outputs of pairs and anchors, in one pass, and of the original for these anchors."""
         inputs = view.inputs
-        if anchors is not None and len(anchors.inputs):
+        if anchors is not None and len(anchors.inputs) and self._original is not None:
             more = torch.from_numpy(anchors.inputs).to(inputs.device)
             inputs = torch.cat([inputs, more])
         normalisation = self.student.bundle.normalisation
@@ -237,12 +235,15 @@ class Distiller:
         )
         output = self.student.predict(changed)
         count = len(view.inputs)
-        if len(inputs) == count:
-            return output, None
+        if len(inputs) == count or self._original is None:
+            return output, None, None
+        with torch.no_grad():
+            kept = self._original.predict(changed[count:])
         logits = output.logits
         return (
             StudentOutput(output.depth[:count], None if logits is None else logits[:count]),
             StudentOutput(output.depth[count:], None if logits is None else logits[count:]),
+            kept,
         )
 
     def _compare(self, view: PairView, depth: Tensor) -> Consistency:

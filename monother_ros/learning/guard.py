@@ -62,7 +62,7 @@ class GuardSettings:
     confidence: float = 0.95
     worse_confidence: float = 0.99
     anchor_confidence: float = 0.9
-    tolerance: float = 0.01
+    tolerance: float = 0.02
     least_gain: float = 0.0
     least_pairs: int = 20
 
@@ -113,6 +113,20 @@ class Guard:
         """Chance of a false offer that the next look may have."""
         spent = (self.looks + 1) ** -SPEND_POWER / SPEND_SUM
         return (1.0 - self.settings.confidence) * spent
+
+    def worst_anchors(self, before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
+        """
+        Upper bound of the relative growth of the anchors' mean error; not a look.
+
+        :param before: (M,) error of each anchor with the ORIGINAL weights.
+        :param after: (M,) with other weights.
+        :returns: infinite where a value is not finite.
+        """
+        anchors = _paired(before, after, 'anchors')
+        change, spread = _anchor_change(anchors)
+        if math.isnan(change):
+            return math.inf
+        return _bounds(change, spread, anchors, self.settings.anchor_confidence)[1]
 
     def judge(
         self,

@@ -9,6 +9,7 @@ initialisers of that bundle's ONNX graph (for a revision) and as weights to trai
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -146,6 +147,21 @@ class Student(ABC):
         """Copy of what is trained; of use as long as the same part is selected."""
         return {name: p.detach().clone() for name, p in self._trained().items()}
 
+    def snapshot_of(self, other: Student | None) -> dict[str, Tensor]:
+        """
+        Copy of what is trained here, with the values that another student of the same kind has.
+
+        :param other: None for this one. Parameters that it lacks (adapters) are taken from here.
+        """
+        own = self.snapshot()
+        if other is None:
+            return own
+        there = dict(other.module.named_parameters())
+        return {
+            name: there[name].detach().to(value.device).clone() if name in there else value
+            for name, value in own.items()
+        }
+
     @torch.no_grad()
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
         """
@@ -209,6 +225,13 @@ class Student(ABC):
                 weight = self.reaches(f'{name}.up')[0]
                 state[weight] = low_rank.adapted(state[weight], part).detach()
         return state
+
+
+def frozen(student: Student) -> Student:
+    """A copy that is never trained; bundle and names are shared."""
+    other = copy.copy(student)
+    other.module = copy.deepcopy(student.module).eval().requires_grad_(False)
+    return other
 
 
 def initialiser_kinds(bundle: Bundle) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:

@@ -146,7 +146,10 @@ class AdaptNodeParameters(NodeParameters):
     part: str = parameter('all', 'Part of the model that is trained.', choices=PARTS)
     learning_rate: float = parameter(3e-4, 'Learning rate of the optimiser.', low=1e-8, high=0.1)
     anchor_weight: float = parameter(
-        0.5, 'Weight of the anchors in the loss.', low=0.0, high=1000.0
+        4.0,
+        'Weight of how far the outputs for anchors have moved, against the loss on pairs.',
+        low=0.0,
+        high=1000.0,
     )
     batch: int = parameter(4, 'Pairs in an optimiser step.', low=1, high=64)
     anchor_batch: int = parameter(2, 'Anchors in an optimiser step.', low=0, high=64)
@@ -194,7 +197,7 @@ class AdaptNodeParameters(NodeParameters):
         high=0.9999,
     )
     guard_tolerance: float = parameter(
-        0.01,
+        0.02,
         'Relative growth of the error on the anchors that is put up with.',
         low=0.0,
         high=0.99,

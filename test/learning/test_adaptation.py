@@ -14,6 +14,7 @@ from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import AdaptationError, SettingsError
 from monother_ros.learning.adaptation import Adaptation, AdaptationSettings
 from monother_ros.learning.distiller import DistillerSettings
+from monother_ros.learning.gates import GateSettings
 from monother_ros.learning.guard import Decision, GuardSettings
 from monother_ros.learning.revisions import RevisionStore
 from monother_ros.learning.teacher import load_teacher
@@ -22,6 +23,7 @@ SECOND = 1_000_000_000
 CAMERA = Intrinsics(WIDTH, HEIGHT, 80.0, 80.0, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)
 SETTINGS = AdaptationSettings(
     distiller=DistillerSettings(rate=2e-3, confidence=False, augment=0.0),
+    gates=GateSettings(night=0.0, day=0.0, black=1.0, shutter=0.0),
     guard=GuardSettings(confidence=0.6, least_pairs=8),
     batch=2,
     step_rate=10.0,
