@@ -69,11 +69,11 @@ def parse() -> argparse.Namespace:
 def load(arguments: argparse.Namespace) -> runs.Learner:
     """Student, teacher, confidence network and anchors."""
     import torch
-    from monother_ros.networks.confidence_file import load_confidence
 
     from monother_ros.core.models import find_model
     from monother_ros.learning.anchors import Anchors
     from monother_ros.learning.teacher import load_teacher
+    from monother_ros.networks.confidence_file import load_confidence
 
     torch.set_num_threads(1)
     settings = AdaptationSettings()
