@@ -49,6 +49,8 @@ RATES = {'head': 2e-3, 'decoder': 1e-3, 'norm': 2e-3, 'all': 3e-4, 'adapters': 1
 """Learning rate of each part unless --rate is given; fewer numbers bear larger steps."""
 
 BATCH, ANCHORS = 4, 2
+DRIVE = 300.0
+"""Seconds of the drive that the pairs are spread over."""
 NEAR, FAR = 0.5, 80.0
 
 
@@ -88,7 +90,7 @@ def taught(words: argparse.Namespace, bundle: Bundle, seen: Rendered) -> list[On
     teacher = None if words.teacher == 'truth' else load_teacher(words.teacher)
     rectifier = Rectifier(seen.rgb_camera, bundle.input_size)
     pairs = []
-    for index in range(0, len(seen), max(1, len(seen) // words.pairs)):
+    for index in np.linspace(0, len(seen) - 1, words.pairs).astype(int):
         pair = maker(np.asarray(seen.thermal[index]), int(seen.stamps[index]), seen.rgb[index])
         if teacher is None:
             depth = rectifier.depth(np.asarray(seen.rgb_depth[index], np.float32))
@@ -128,12 +130,13 @@ def one_part(words: argparse.Namespace, part: str) -> dict[str, Any]:
     """Learn with one part of the student and judge it."""
     bundle = load_bundle(find_bundle(words.model))
     world = new_world(words.world).config()
-    pairs = taught(words, bundle, drive(world, words.pairs / 2.0, words.data))
+    pairs = taught(words, bundle, drive(world, DRIVE, words.data))
     tests = {t: judged(world, t, words.frames, words.data) for t in ('day', 'night')}
     student = load_student(bundle, words.device)
     anchors = None
     if words.anchors != 'none':
-        anchors = Anchors.load(find_model(words.anchors) / 'anchors.npz').for_bundle(bundle)
+        folder = find_model(words.anchors, 'anchors.npz', 'folder of anchors')
+        anchors = Anchors.load(folder / 'anchors.npz').for_bundle(bundle)
     network = None
     if words.confidence != 'none':
         from monother_ros.networks.confidence_file import load_confidence
@@ -164,7 +167,7 @@ def one_part(words: argparse.Namespace, part: str) -> dict[str, Any]:
 def _halves(anchors: Anchors) -> tuple[np.ndarray, np.ndarray]:
     """Anchors to rehearse, and others to judge by."""
     order = np.arange(len(anchors))
-    return order[order % 3 != 0], order[order % 3 == 0]
+    return order[order % 2 == 0], order[order % 2 == 1]
 
 
 def _learn(
@@ -233,7 +236,7 @@ def vit_cost(words: argparse.Namespace, part: str) -> dict[str, Any]:
     """Time and memory of steps of one part of the vision transformer."""
     bundle = load_bundle(words.vit_bundle)
     world = new_world(words.world).config()
-    pairs = taught(words, bundle, drive(world, words.pairs / 2.0, words.data))[:8]
+    pairs = taught(words, bundle, drive(world, DRIVE, words.data))[:8]
     distiller = Distiller(load_student(bundle, words.device), None, settings(words, part))
     found = _learn(distiller, pairs, None, None, words)
     return {**found, 'trainable': distiller.student.trainable_parameters()}
