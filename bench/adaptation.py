@@ -18,6 +18,7 @@ itself.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import shutil
@@ -95,6 +96,17 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
     arguments, name = job
     world = new_world(name)
     learner = load(arguments)
+    plan = repr(
+        (
+            *(learner.bundle.digest, learner.teacher.name, learner.settings, arguments.minutes),
+            *(arguments.frames, arguments.source_frames, arguments.ways, world),
+        )
+    )
+    done_before = arguments.data / f'result-{hashlib.sha256(plan.encode()).hexdigest()[:12]}.json'
+    if done_before.is_file():
+        result: dict[str, Any] = json.loads(done_before.read_text())
+        print(line(result), file=sys.stderr, flush=True)
+        return result
     start = time.perf_counter()
     tests = {
         when: judged(world.config(when), when, arguments.frames, arguments.data)
@@ -104,7 +116,7 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
     source = Frames(arguments.data / 'source', arguments.source_frames)
     rendering = time.perf_counter() - start
     size = learner.bundle.input_size
-    result: dict[str, Any] = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
+    result = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
     result['teacher'] = {
         when: runs.judge_teacher(learner.teacher, frames, size) for when, frames in tests.items()
     }
@@ -131,6 +143,7 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
         'rendering': round(rendering, 1),
         'all': round(time.perf_counter() - start, 1),
     }
+    atomic_write(done_before, json.dumps(result))
     print(line(result), file=sys.stderr, flush=True)
     return result
 

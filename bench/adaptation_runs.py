@@ -36,6 +36,9 @@ from monother_ros.learning.teacher import Teacher
 EPOCHS = 7
 """Of offline fine-tuning, as published."""
 
+OFFLINE_STRIDE = 4
+"""Offline fine-tuning sees every fourth pair of the drive: neighbours are alike."""
+
 
 @dataclass
 class VirtualClock:
@@ -129,7 +132,7 @@ class Learner:
         :param folder: for the result, as a revision, so that the same engine judges it.
         :returns: what happened, with the path of the bundle in 'bundle'.
         """
-        pairs = list(self.pairs(drive))
+        pairs = list(self.pairs(drive, OFFLINE_STRIDE))
         student = load_student(self.bundle)
         rate = self.settings.distiller.rate
         settings = replace(self.settings.distiller, **OFFLINE)
@@ -154,11 +157,11 @@ class Learner:
         )
         return {**done, 'bundle': str(made.path)}
 
-    def pairs(self, drive: Rendered) -> Iterator[OnlinePair]:
-        """All pairs of a drive with the teacher's depth."""
+    def pairs(self, drive: Rendered, stride: int = 1) -> Iterator[OnlinePair]:
+        """Pairs of a drive with the teacher's depth, every so many."""
         maker = PairMaker(self.bundle, drive.thermal_camera, drive.rgb_camera, drive.extrinsics)
         focal = torch.tensor([float(maker.rig.rgb_intrinsics[0, 0])])
-        for index in range(len(drive)):
+        for index in range(0, len(drive), stride):
             pair = maker(
                 np.asarray(drive.thermal[index]), int(drive.stamps[index]), drive.rgb[index]
             )

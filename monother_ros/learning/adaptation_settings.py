@@ -46,10 +46,10 @@ class AdaptationSettings:
     guard: GuardSettings = field(default_factory=GuardSettings)
     batch: int = 4
     anchor_batch: int = 2
-    step_rate: float = 1.0
+    step_rate: float = 0.5
     pair_rate: float = 2.0
     least_pairs: int = 16
-    consider_steps: int = 60
+    consider_steps: int = 30
     held_out_every: int = 5
     block_seconds: float = 4.0
     gap_seconds: float = 0.5

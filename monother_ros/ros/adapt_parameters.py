@@ -134,7 +134,7 @@ class AdaptNodeParameters(NodeParameters):
         optional=True,
     )
     rate: float = parameter(
-        1.0, 'Optimiser steps per second at most.', low=0.01, high=1000.0, live=True
+        0.5, 'Optimiser steps per second at most.', low=0.01, high=1000.0, live=True
     )
     pair_rate: float = parameter(
         2.0,
@@ -164,7 +164,7 @@ class AdaptNodeParameters(NodeParameters):
         16, 'Pairs in the memory before learning begins.', low=1, high=100_000
     )
     consider_steps: int = parameter(
-        60, 'Optimiser steps between two looks of the guard.', low=1, high=1_000_000
+        30, 'Optimiser steps between two looks of the guard.', low=1, high=1_000_000
     )
     held_out_every: int = parameter(
         5,
