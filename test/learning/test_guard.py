@@ -153,9 +153,19 @@ def test_anchors_bound_what_is_offered(growth, expected):
     before, after = errors(rng, 40, -0.2, 0.05)
     anchors = 0.15 * np.exp(0.3 * rng.standard_normal(120))
     now = anchors * (1 + growth) * np.exp(0.03 * rng.standard_normal(120))
-    decision = Guard().judge(before, after, anchors, now)
+    guard = Guard(GuardSettings(tolerance=0.01))
+    decision = guard.judge(before, after, anchors, now)
     assert decision.action == expected
     assert decision.anchor_change == pytest.approx(growth, abs=0.01)
+
+
+def test_bound_of_the_anchors_is_no_look():
+    rng = np.random.default_rng(10)
+    anchors = 0.15 * np.exp(0.3 * rng.standard_normal(200))
+    guard = Guard()
+    bound = guard.worst_anchors(anchors, anchors * 1.01 * np.exp(0.02 * rng.standard_normal(200)))
+    assert 0.01 < bound < 0.02 and guard.looks == 0
+    assert guard.worst_anchors(anchors, np.full(200, np.nan)) == math.inf
 
 
 def test_forgetting_is_offered_rarely():
@@ -166,7 +176,8 @@ def test_forgetting_is_offered_rarely():
         anchors = 0.15 * np.exp(0.3 * rng.standard_normal(100))
         now = anchors * 1.02 * np.exp(0.04 * rng.standard_normal(100) - 0.0008)
         before, after = errors(rng, 40, -0.2, 0.05)
-        passed += Guard().judge(before, after, anchors, now).action == 'offer'
+        guard = Guard(GuardSettings(tolerance=0.01))
+        passed += guard.judge(before, after, anchors, now).action == 'offer'
     assert passed / 300 <= 0.02
 
 
