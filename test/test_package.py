@@ -108,7 +108,9 @@ def test_manifest_declares_every_ros_import():
     """Each ROS package that the code imports unconditionally is an exec_depend."""
     manifest = ET.parse(REPOSITORY / 'package.xml').getroot()
     declared = {e.text for e in manifest.iter('exec_depend')}
-    pattern = re.compile(r'^\s*(?:from|import) (rclpy|[a-z_]+_msgs|std_srvs|builtin_interfaces)\b', re.M)
+    pattern = re.compile(
+        r'^\s*(?:from|import) (rclpy|[a-z_]+_msgs|std_srvs|builtin_interfaces)\b', re.M
+    )
     used = set()
     for file in (REPOSITORY / 'monother_ros').rglob('*.py'):
         used.update(pattern.findall(file.read_text()))

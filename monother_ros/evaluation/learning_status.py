@@ -20,6 +20,7 @@ ACTIONS = ('offer', 'wait', 'roll back')
 NO_PAIRS = (
     'calibration changed',
     'errors of learning',
+    'forgotten: misaligned',
     'roll back',
     'saved state is of other weights',
     'step without a finite gradient',

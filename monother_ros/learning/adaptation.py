@@ -27,7 +27,7 @@ from monother_ros.learning.candidate import Candidate
 from monother_ros.learning.distiller import Distiller, Judgement, StepResult
 from monother_ros.learning.guard import Decision, Guard
 from monother_ros.learning.guard_rate import ExplosionWatch, RateFall
-from monother_ros.learning.intake import Intake, Offer
+from monother_ros.learning.intake import MISALIGNED, Intake, Offer
 from monother_ros.learning.online_pair import OnlinePair
 from monother_ros.learning.replay import ReplayBuffer
 from monother_ros.learning.student import Student, load_student
@@ -43,6 +43,10 @@ __all__ = ['Adaptation', 'AdaptationSettings', 'Offer']
 
 DISABLED = 'disabled'
 TAKEN = 'taken'
+
+SUSPECT = 12
+"""Newest pairs of each memory that are forgotten when the calibration is found to have slipped:
+the monitor tells it within so many."""
 
 RESET_STEPS = 3
 """Steps in a row without a finite gradient after which the weights go back."""
@@ -93,6 +97,7 @@ class Adaptation:
         self.offers = 0
         self.rollbacks = 0
         self.stopped = ''
+        self._slipped = False
         self._bad = self._since = 0
         self.current: Bundle
         self.student: Student
@@ -161,6 +166,12 @@ class Adaptation:
                 self.held_out.add(replace(offer.pair, weight=weight))
             else:
                 self.replay.add(offer.pair)
+        slipped = offer.reason == MISALIGNED
+        if slipped and not self._slipped:
+            # a slip is told some pairs after it happened
+            dropped = self.replay.discard_newest(SUSPECT) + self.held_out.discard_newest(SUSPECT)
+            self.counters.add('forgotten: misaligned', dropped)
+        self._slipped = slipped
         self.counters.add(TAKEN if offer.reason is None else offer.reason)
         return offer
 
@@ -421,6 +432,13 @@ class Adaptation:
         write_state(
             self.memory / 'state', self.candidate.tensors(), self.distiller.state(), values
         )
+
+    def close(self) -> None:
+        """Release the folders that only one process may write; the state is not saved."""
+        self.replay.close()
+        self.held_out.close()
+        if self.store is not None:
+            self.store.close()
 
     def _resume(self) -> None:
         """Go on where an earlier run was saved, if that was with the same good weights."""

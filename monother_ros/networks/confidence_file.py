@@ -137,9 +137,7 @@ def write_confidence(
     if features not in FEATURES:
         msg = f'features are {features!r}; known are {", ".join(FEATURES)}'
         raise BundleError(msg)
-    state = {
-        key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
-    }
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     with atomic_folder(path) as work:
         (work / WEIGHTS).write_bytes(safetensors.torch.save(state))
         manifest = {

@@ -126,11 +126,3 @@ def load_anchors(name: str) -> Anchors:
     if name.endswith('.npz'):
         return Anchors.load(Path(name).expanduser())
     return Anchors.load(find_model(name, ANCHORS_FILE, 'folder of anchors') / ANCHORS_FILE)
-
-
-def close_adaptation(adaptation: Adaptation) -> None:
-    """Release the folders that only one process may write; the state is not saved."""
-    adaptation.replay.close()
-    adaptation.held_out.close()
-    if adaptation.store is not None:
-        adaptation.store.close()

@@ -24,7 +24,7 @@ from monother_ros.nodes.adapt_limits import (
 )
 from monother_ros.nodes.adapt_outputs import AdaptOutputs
 from monother_ros.nodes.adapt_rig import Rig, RigInput
-from monother_ros.nodes.adapt_settings import close_adaptation, make_adaptation
+from monother_ros.nodes.adapt_settings import make_adaptation
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
 from monother_ros.ros.diagnostics import Throttle
 from monother_ros.ros.messages import rgb_array, stamp_ns, thermal_array
@@ -450,7 +450,7 @@ class AdaptWorker:
         except (AdaptationError, OSError) as err:
             self._node.get_logger().error(f'the state of learning is not saved: {err}')
         finally:
-            close_adaptation(adaptation)
+            adaptation.close()
 
 
 def _text(err: BaseException) -> str:

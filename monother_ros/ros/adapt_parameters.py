@@ -144,7 +144,7 @@ class AdaptNodeParameters(NodeParameters):
         live=True,
     )
     part: str = parameter('all', 'Part of the model that is trained.', choices=PARTS)
-    learning_rate: float = parameter(3e-4, 'Learning rate of the optimiser.', low=1e-8, high=0.1)
+    learning_rate: float = parameter(2e-4, 'Learning rate of the optimiser.', low=1e-8, high=0.1)
     anchor_weight: float = parameter(
         4.0,
         'Weight of how far the outputs for anchors have moved, against the loss on pairs.',
