@@ -193,9 +193,8 @@ def next_number(folder: Path) -> int:
     path = folder / COUNTER
     used = [number_of(item.name) or 0 for item in folder.iterdir()]
     try:
-        used.append(int(json.loads(path.read_text(encoding='utf-8'))['last']))
-    except FileNotFoundError:
-        pass  # the first one of this store
+        if path.exists():  # not so for the first one of a store
+            used.append(int(json.loads(path.read_text(encoding='utf-8'))['last']))
     except (OSError, ValueError, KeyError, TypeError) as err:
         LOG.warning('%s is damaged (%s): numbers go on from the newest folder', path, err)
     number = max(used, default=0) + 1

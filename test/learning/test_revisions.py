@@ -198,6 +198,7 @@ def test_metrics_that_json_cannot_hold(store, base, model):
         'cannot be described in JSON',
         lambda: write(store, base, brighter(0.8), model, metrics={'x': object()}),
     )
+    assert [info.name for info in store.revisions()] == [base.revision]
 
 
 def test_full_disk_leaves_nothing_half(store, base, model):
@@ -302,3 +303,4 @@ def test_disk_that_gives_back_other_bytes(store, base, model, monkeypatch):
             write(store, base, brighter(0.8), model)
 
     refused(store, 'was refused: .* changed or damaged', action)
+    assert [info.name for info in store.revisions()] == [base.revision]

@@ -141,6 +141,7 @@ def test_another_calibration_while_running_forgets_pairs(make_adapt_rig):
     rig.focal = 80.0
     rig.until(lambda: rig.number('pairs: calibration changed') > 0, tick=rig.shoot)
     rig.until(lambda: rig.number('replay pairs') < 8, what='forgotten pairs')
+    assert rig.number('pairs: calibration changed') == 1
 
 
 def test_bag_that_loops_starts_afresh_and_goes_on(make_adapt_rig):
@@ -172,6 +173,7 @@ def test_clock_that_jumps_back_resets(make_adapt_rig):
     jumps = rig.number('pairs: time jumps')
     rig.until(lambda: rig.node.get_clock().now().nanoseconds == 40 * SECOND, tick=lambda: tick(40))
     rig.until(lambda: rig.number('pairs: time jumps') > jumps, tick=rig.shoot)
+    assert rig.node.get_clock().now().nanoseconds == 40 * SECOND
 
 
 def test_stamps_apart_and_unusable_images_are_counted_and_harmless(make_adapt_rig):

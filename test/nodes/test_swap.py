@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 import threading
 
 import numpy as np
@@ -24,7 +22,6 @@ from monother_ros.core.errors import EngineError
 from monother_ros.engines.check import CHECK
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
 from monother_ros.learning.revisions import RevisionStore
-from monother_ros.nodes.revision_source import NICE, gently
 from monother_ros.ros.qos import latched_profile
 
 SCALES = (0.7, 1.3, 1.8)
@@ -501,15 +498,3 @@ def test_without_the_parameter_nobody_listens_to_revisions(make_rig):
     rig.spin(0.3)
     assert newest.get_subscription_count() == 0 and rig.node.swap is None
     rig.until(lambda: 'revisions is empty' in rig.message('revision'))
-
-
-@pytest.mark.skipif(sys.platform != 'linux', reason='niceness of one thread is of Linux')
-def test_files_are_read_in_a_nicer_thread_and_the_own_one_stays_as_it_is():
-    def nice():
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before = nice()
-    assert gently(nice) == min(before + NICE, 19)
-    assert nice() == before
-    with pytest.raises(ZeroDivisionError):
-        gently(lambda: 1 / 0)
