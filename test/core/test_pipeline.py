@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from stub_engine import CAMERA, EVERYTHING, FRAME, StubEngine, frame
 
-from monother_ros.core.bundle import Normalisation
+from monother_ros.core.bundle import Normalisation, TensorSpec
 from monother_ros.core.camera import Intrinsics
+from monother_ros.core.cloud import CloudBuilder
 from monother_ros.core.errors import EngineError, SettingsError, ThermalError
 from monother_ros.core.pipeline import (
     Pipeline,
