@@ -9,20 +9,24 @@ camera is a pinhole camera of the network's size, as pictures are after rectific
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import SettingsError
-from monother_ros.core.files import atomic_folder, atomic_write
-from monother_ros.learning.rendered import TEST_SEED, VALIDATION_SEED, shard_folder
-from monother_ros.learning.workers import run_jobs
+from monother_ros.learning.rendered import TEST_SEED, VALIDATION_SEED
+from monother_ros.learning.shards import (
+    ShardFrames,
+    ShardPlan,
+    render_missing,
+    shard_folder,
+    write_shard,
+)
 
 RGB_TRAINING_SEED = 100_000
 """First world seed of RGB training data; below those that are watched or tested on."""
@@ -35,45 +39,21 @@ _WEATHERS = ('clear', 'rain', 'fog', 'smoke')
 
 
 @dataclass(frozen=True)
-class RgbPlan:
-    """
-    What a dataset holds; the same plan gives the same bytes.
+class RgbPlan(ShardPlan):
+    """RGB frames; scenes in turn, see :class:`ShardPlan`."""
 
-    :param frames: number of frames, a multiple of frames_per_world is rounded up to.
-    :param first_seed: world i has the seed first_seed + i; scenes in turn.
-    :param frames_per_world: frames from random places in one world.
-    :param width: of the images in pixels.
-    :param height: of the images in pixels.
-    :param worlds_per_shard: worlds that are written as one piece.
-    """
-
-    frames: int
     first_seed: int = RGB_TRAINING_SEED
     frames_per_world: int = 8
-    width: int = 320
-    height: int = 256
     worlds_per_shard: int = 10
 
     def __post_init__(self) -> None:
         """Refuse a plan without frames, and training that reaches the seeds of other data."""
-        if min(self.frames, self.frames_per_world, self.worlds_per_shard) < 1:
-            msg = 'a dataset needs at least one frame, frame per world and world per shard'
-            raise SettingsError(msg)
+        super().__post_init__()
         last = self.first_seed + self.worlds
         for limit in (VALIDATION_SEED, TEST_SEED):
             if self.first_seed < limit < last:
                 msg = f'{self.worlds} worlds from seed {self.first_seed} reach the seed {limit}'
                 raise SettingsError(msg)
-
-    @property
-    def worlds(self) -> int:
-        """Number of worlds."""
-        return -(-self.frames // self.frames_per_world)
-
-    @property
-    def shards(self) -> int:
-        """Number of shards."""
-        return -(-self.worlds // self.worlds_per_shard)
 
 
 class RgbWorld(NamedTuple):
@@ -135,9 +115,8 @@ def render_rgb_shard(plan: RgbPlan, shard: int, folder: str | Path) -> Path:
     target = shard_folder(folder, shard)
     if target.exists():
         return target
-    first = shard * plan.worlds_per_shard
     pictures, depth, focal, worlds = [], [], [], []
-    for index in range(first, min(first + plan.worlds_per_shard, plan.worlds)):
+    for index in plan.worlds_of(shard):
         world = rgb_world_of(plan, index)
         simulator = Simulator(SimConfig(**world._asdict()))
         camera = pinhole_of(simulator.rig.rgb, plan.width, plan.height)
@@ -149,11 +128,9 @@ def render_rgb_shard(plan: RgbPlan, shard: int, folder: str | Path) -> Path:
             depth.append(frame.rgb_depth.astype(np.float16))
             focal.append(camera.fx * 320 / plan.width)
             worlds.append(world._asdict())
-    with atomic_folder(target) as work:
-        np.save(work / 'rgb.npy', np.stack(pictures))
-        np.save(work / 'depth.npy', np.stack(depth))
-        np.save(work / 'focal.npy', np.asarray(focal, np.float32))
-        (work / 'worlds.json').write_text(json.dumps(worlds))
+    write_shard(
+        target, {'rgb': pictures, 'depth': depth, 'focal': np.asarray(focal, np.float32)}, worlds
+    )
     return target
 
 
@@ -171,25 +148,10 @@ def render_rgb_dataset(plan: RgbPlan, folder: str | Path, *, workers: int = 2) -
     :param workers: processes.
     :raises SettingsError: the folder holds a dataset of another plan.
     """
-    root = Path(folder)
-    path = root / 'plan.json'
-    if path.exists():
-        found = RgbPlan(**json.loads(path.read_text()))
-        whole = plan.frames_per_world * plan.worlds_per_shard
-        fits = found.frames >= plan.frames or found.frames % whole == 0
-        if replace(found, frames=plan.frames) != plan or not fits:
-            msg = (
-                f'{root} holds a dataset of another plan ({found}); take another folder or '
-                'delete this one'
-            )
-            raise SettingsError(msg)
-    if not path.exists() or found.frames < plan.frames:
-        atomic_write(path, json.dumps(asdict(plan), indent=2) + '\n')
-    jobs = [(plan, i, str(root)) for i in range(plan.shards) if not shard_folder(root, i).exists()]
-    run_jobs(_render, jobs, workers=workers, unit='shard', total=plan.shards)
+    render_missing(_render, plan, folder, workers=workers)
 
 
-class RgbFrames(Sequence[int]):
+class RgbFrames(ShardFrames):
     """
     RGB frames of a dataset that has been rendered.
 
@@ -199,39 +161,9 @@ class RgbFrames(Sequence[int]):
     """
 
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
-        shards = sorted(Path(folder).glob('shard-*'))
-        if not shards:
-            msg = f'{folder} holds no rendered frames; let monother train lite_rgb render some'
-            raise SettingsError(msg)
-        self._rgb = [np.load(s / 'rgb.npy', mmap_mode='r') for s in shards]
-        self._depth = [np.load(s / 'depth.npy', mmap_mode='r') for s in shards]
-        self.focal: NDArray[np.float32] = np.concatenate(
-            [np.load(s / 'focal.npy') for s in shards]
-        )
-        self.worlds: list[dict[str, Any]] = [
-            world for s in shards for world in json.loads((s / 'worlds.json').read_text())
-        ]
-        where = [(k, j) for k, part in enumerate(self._depth) for j in range(len(part))]
-        self._where = where[:limit]
-        self._source = (Path(folder), limit)
-
-    def __reduce__(self) -> tuple[type[RgbFrames], tuple[Path, int | None]]:
-        """Pickle the place, not the frames."""
-        return RgbFrames, self._source
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Index itself: frames are read through rgb() and depth()."""
-        return range(len(self))[index]
+        super().__init__(folder, limit, 'lite_rgb')
+        self._rgb = self.mapped('rgb')
 
     def rgb(self, index: int) -> NDArray[np.uint8]:
         """Picture of one frame, (H, W, 3) uint8."""
-        shard, row = self._where[index]
-        return np.asarray(self._rgb[shard][row])
-
-    def depth(self, index: int) -> NDArray[np.float16]:
-        """Depth of one frame along the optical axis, (H, W) float16 metres, +inf for sky."""
-        shard, row = self._where[index]
-        return np.asarray(self._depth[shard][row])
+        return self.row(self._rgb, index)

@@ -25,7 +25,8 @@ from monother_ros.core.files import atomic_folder, atomic_write
 from monother_ros.learning.online_pair import OnlinePair, PairMaker
 from monother_ros.learning.pair_view import STRIDE
 from monother_ros.learning.rectify import Rectifier
-from monother_ros.learning.rendered import VALIDATION_SEED, shard_folder
+from monother_ros.learning.rendered import VALIDATION_SEED
+from monother_ros.learning.shards import shard_folder
 from monother_ros.learning.workers import run_jobs
 
 TRUST_TRAINING_SEED = 200_000

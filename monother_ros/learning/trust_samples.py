@@ -26,8 +26,8 @@ from monother_ros.core.files import atomic_folder
 from monother_ros.engines.select import load_engine
 from monother_ros.learning.consistency import DEFAULT
 from monother_ros.learning.pair_view import PairViews, compare
-from monother_ros.learning.rendered import shard_folder
 from monother_ros.learning.rgb_faults import spoil
+from monother_ros.learning.shards import shard_folder
 from monother_ros.learning.teachers.bundle import BundleTeacher
 from monother_ros.learning.teachers.results import TeacherOptions
 from monother_ros.learning.trust_pairs import TrustPlan, TrustWorld, true_pairs

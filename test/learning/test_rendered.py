@@ -17,11 +17,11 @@ from monother_ros.learning.rendered import (
     TEST_SEED,
     DatasetPlan,
     Frames,
-    check_plan,
     render_dataset,
     render_shard,
     world_of,
 )
+from monother_ros.learning.shards import check_plan
 
 SMALL = DatasetPlan(6, 40, frames_per_world=2, width=80, height=64, worlds_per_shard=2)
 
