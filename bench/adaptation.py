@@ -61,7 +61,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--source-frames', type=int, default=144)
     parser.add_argument('--step-rate', type=float, help='optimiser steps per second of driving')
     parser.add_argument('--ways', nargs='*', default=WAYS, choices=WAYS)
-    parser.add_argument('--data', type=Path, default=Path('data/adaptation'))
+    parser.add_argument('--data', type=Path, default=Path('data/adaptation'), help='kept results')
     parser.add_argument('--workers', type=int, default=2, help='worlds at a time, one thread each')
     parser.add_argument('--out', type=Path, help='JSON file; a picture is put beside it')
     return parser.parse_args()
@@ -96,17 +96,6 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
     arguments, name = job
     world = new_world(name)
     learner = load(arguments)
-    plan = repr(
-        (
-            *(learner.bundle.digest, learner.teacher.name, learner.settings, arguments.minutes),
-            *(arguments.frames, arguments.source_frames, arguments.ways, world),
-        )
-    )
-    done_before = arguments.data / f'result-{hashlib.sha256(plan.encode()).hexdigest()[:12]}.json'
-    if done_before.is_file():
-        result: dict[str, Any] = json.loads(done_before.read_text())
-        print(line(result), file=sys.stderr, flush=True)
-        return result
     start = time.perf_counter()
     tests = {
         when: judged(world.config(when), when, arguments.frames, arguments.data)
@@ -116,34 +105,42 @@ def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
     source = Frames(arguments.data / 'source', arguments.source_frames)
     rendering = time.perf_counter() - start
     size = learner.bundle.input_size
-    result = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
+    result: dict[str, Any] = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
     result['teacher'] = {
         when: runs.judge_teacher(learner.teacher, frames, size) for when, frames in tests.items()
     }
-    folder = runs.new_folder()
-    try:
-        for way in arguments.ways:
+    plan = (
+        *(learner.bundle.digest, learner.teacher.name, learner.settings, arguments.minutes),
+        *(arguments.frames, arguments.source_frames, world),
+    )
+    for way in arguments.ways:
+        digest = hashlib.sha256(repr((way, plan)).encode()).hexdigest()[:12]
+        stored = arguments.data / f'result-{digest}.json'
+        if stored.is_file():
+            result[way] = json.loads(stored.read_text())
+            continue
+        folder = runs.new_folder()
+        try:
             bundle: Any = learner.bundle
+            done: dict[str, Any] = {}
             if way in ('online', 'without confidence'):
-                done = learner.online(seen, folder / way, confidence=way == 'online')
+                done = learner.online(seen, folder, confidence=way == 'online')
                 bundle = done['bundle']
             elif way == 'offline':
-                done = learner.offline(seen, folder / way)
+                done = learner.offline(seen, folder)
                 bundle = done['bundle']
-            else:
-                done = {}
             result[way] = {
                 **{when: runs.judge(bundle, frames) for when, frames in tests.items()},
                 'source': runs.judge_source(bundle, source),
                 'run': done,
             }
-    finally:
-        shutil.rmtree(folder)
+        finally:
+            shutil.rmtree(folder)
+        atomic_write(stored, json.dumps(result[way]))
     result['seconds'] = {
         'rendering': round(rendering, 1),
         'all': round(time.perf_counter() - start, 1),
     }
-    atomic_write(done_before, json.dumps(result))
     print(line(result), file=sys.stderr, flush=True)
     return result
 

@@ -38,6 +38,9 @@ from monother_ros.learning.student import PARTS, Student, StudentOutput, frozen
 ANCHOR_RANGE = (0.5, 80.0)
 """Metres; true depths outside do not count in the errors of anchors."""
 
+DOUBTED = 0.3
+"""Part of the points of a step that counts less than fully, in proportion to the confidence."""
+
 _JUDGED = 8
 
 
@@ -255,7 +258,14 @@ class Distiller:
         points = teacher_points(view, ANCHOR_RANGE[0], DEFAULT.far)
         if not self.settings.confidence:
             return points
-        return points._replace(weight=points.weight * result.confidence.detach())
+        trust = result.confidence.detach()
+        known = trust[points.weight > 0]
+        if len(known):
+            # the least trusted part counts less; what is trusted well enough counts alike, so
+            # that learning does not stay with the pixels that are easy
+            level = torch.quantile(known[:: max(1, len(known) // 10_000)], DOUBTED)
+            trust = (trust / level.clamp(min=1e-6)).clamp(max=1.0)
+        return points._replace(weight=points.weight * trust)
 
     def _weighted(self, losses: PointLosses) -> Tensor:
         settings = self.settings
