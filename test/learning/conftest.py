@@ -38,3 +38,42 @@ def small_dataset(tmp_path_factory):
         worlds = [{'seed': shard, 'scene': 'street', 'time_of_day': 'day', 'weather': 'clear'}]
         (target / 'worlds.json').write_text(json.dumps(worlds * 6))
     return folder
+
+
+# a store of revisions of a tiny model
+
+
+@pytest.fixture
+def model(tmp_path):
+    from revision_data import tiny
+
+    return tiny(tmp_path / 'models' / 'tiny')
+
+
+@pytest.fixture
+def store(tmp_path):
+    from monother_ros.learning.revisions import RevisionStore
+
+    with RevisionStore(tmp_path / 'store', limit=4) as store:
+        yield store
+
+
+@pytest.fixture
+def base(store, model):
+    from revision_data import picture
+
+    return store.write_base(model, [picture(model)])
+
+
+@pytest.fixture
+def three(store, base, model):
+    """Three revisions, each trained from the one before; the newest is in use."""
+    from revision_data import brighter, write
+
+    found = []
+    parent = base
+    for k in range(3):
+        parent = write(store, parent, brighter(0.9 - 0.1 * k), model)
+        store.use(parent.revision)
+        found.append(parent)
+    return found

@@ -21,7 +21,6 @@ from revision_data import (
     picture,
     refused,
     run_onnx,
-    tiny,
     visible,
     write,
 )
@@ -37,34 +36,6 @@ from monother_ros.learning.revisions import (
 )
 
 pytest.importorskip('onnx')
-
-
-@pytest.fixture
-def model(tmp_path):
-    return tiny(tmp_path / 'models' / 'tiny')
-
-
-@pytest.fixture
-def store(tmp_path):
-    with RevisionStore(tmp_path / 'store', limit=4) as store:
-        yield store
-
-
-@pytest.fixture
-def base(store, model):
-    return store.write_base(model, [picture(model)])
-
-
-@pytest.fixture
-def three(store, base, model):
-    """Three revisions, each trained from the one before; the newest is in use."""
-    found = []
-    parent = base
-    for k in range(3):
-        parent = write(store, parent, brighter(0.9 - 0.1 * k), model)
-        store.use(parent.revision)
-        found.append(parent)
-    return found
 
 
 def test_revision_computes_what_a_patched_model_computes(store, base, model):
