@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]
-from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo
 
 from monother_ros.core.pairing import Pair, PairMatcher
@@ -21,21 +19,19 @@ from monother_ros.nodes.adapt_rig import RigInput
 from monother_ros.nodes.adapt_services import AdaptServices
 from monother_ros.nodes.adapt_settings import revision_folder
 from monother_ros.nodes.adapt_worker import AdaptWorker, PairOfMessages
-from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
-from monother_ros.nodes.lifecycle import GuardedLifecycleNode
+from monother_ros.nodes.diagnosed import DiagnosedNode
+from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
 from monother_ros.nodes.runner import spin_until_signal
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
 from monother_ros.ros.diagnostics import diagnostic_array
 from monother_ros.ros.messages import stamp_ns
-from monother_ros.ros.parameter_guard import ParameterGuard
-from monother_ros.ros.parameter_specs import declare
 from monother_ros.ros.transport import describe_transport
 
 QUEUE = 8
 """Images of each camera that wait for their partner."""
 
 
-class AdaptNode(GuardedLifecycleNode):
+class AdaptNode(DiagnosedNode[AdaptNodeParameters]):
     """
     Lifecycle node that learns from the RGB camera, in a process of its own.
 
@@ -48,28 +44,10 @@ class AdaptNode(GuardedLifecycleNode):
     """
 
     def __init__(self, name: str = 'adapt_node', **options: Any) -> None:
-        self._jump: Any = None
-        super().__init__(name, **options)
-        self._empty()
-        declare(self, AdaptNodeParameters)
-        self.guard = ParameterGuard(self, AdaptNodeParameters, self._is_configured, self._apply)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        period = self.get_parameter('diagnostics_period').value
-        self._timer = self.create_timer(
-            period, never_raise(self, self._diagnose), clock=self._steady
-        )
+        super().__init__(name, AdaptNodeParameters, **options)
         self.services_of_node = AdaptServices(self)
-        backwards = JumpThreshold(
-            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
-        )
-        self._jump = self.get_clock().create_jump_callback(
-            backwards, post_callback=self._time_jumped
-        )
-        if self.get_parameter('autostart').value:
-            self.autostart()
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
         """Hold nothing, as before the node is configured."""
         self.worker: AdaptWorker | None = None
         self.outputs: AdaptOutputs | None = None
@@ -87,8 +65,7 @@ class AdaptNode(GuardedLifecycleNode):
 
         :raises MonotherError: parameters, calibration file, models or folders cannot be used.
         """
-        parameters = self.guard.reload()
-        self._set_period(parameters.diagnostics_period)
+        parameters = self.start_parameters()
         self.rig = RigInput(self, parameters)
         self.outputs = AdaptOutputs(self, parameters)
         self.matcher = PairMatcher(round(parameters.max_difference * 1e9), QUEUE, self._paired)
@@ -150,15 +127,6 @@ class AdaptNode(GuardedLifecycleNode):
             self.rig.destroy()
         self.outputs = self.rig = self.matcher = None
 
-    def destroy_node(self) -> None:
-        """Stop the worker and free everything, from whatever state."""
-        if self._jump is not None:
-            self._jump.unregister()
-            self._jump = None
-        self.deactivate()
-        self.cleanup()
-        super().destroy_node()
-
     # callbacks, all in the executor's thread
 
     def _on_thermal(self, msg: Any) -> None:
@@ -174,35 +142,24 @@ class AdaptNode(GuardedLifecycleNode):
         if self.worker is not None:
             self.worker.put(PairOfMessages(pair.a, pair.b))
 
-    def _time_jumped(self, _jump: object) -> None:
+    def time_jumped(self) -> None:
+        """Forget what waits and what was smoothed over time."""
         if self.matcher is not None:
             self.matcher.reset()
         if self.worker is not None:
             self.worker.time_jumped()
 
-    def _diagnose(self) -> None:
+    def diagnosis(self) -> DiagnosticArray:
+        """Health of the node and its parts, now."""
         stamp = self.get_clock().now().to_msg()
         parts = node_health(self)
         name = self.get_fully_qualified_name()
-        self._diagnostics.publish(diagnostic_array(name, self.guard.current.model, parts, stamp))
+        return diagnostic_array(name, self.guard.current.model, parts, stamp)
 
-    # parameters
-
-    def _set_period(self, seconds: float) -> None:
-        self._timer.timer_period_ns = int(seconds * 1e9)
-        self._timer.reset()
-
-    def _is_configured(self) -> bool:
-        return self.stage in ('inactive', 'active')
-
-    def _apply(self, new: AdaptNodeParameters, names: set[str]) -> None:
-        if 'diagnostics_period' in names:
-            self._set_period(new.diagnostics_period)
+    def apply(self, parameters: AdaptNodeParameters) -> None:
+        """Take new values of the live parameters."""
         if self.worker is not None:
-            self.worker.apply(new)
-        self.get_logger().info(
-            'set ' + ', '.join(f'{name} = {getattr(new, name)}' for name in sorted(names))
-        )
+            self.worker.apply(parameters)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

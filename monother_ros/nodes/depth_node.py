@@ -11,8 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]
-from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 
@@ -22,8 +20,8 @@ from monother_ros.core.pipeline import Pipeline, PipelineSettings
 from monother_ros.engines.base import Engine, EngineOptions
 from monother_ros.engines.select import load_engine
 from monother_ros.nodes.calibration import Calibration
+from monother_ros.nodes.diagnosed import DiagnosedNode
 from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
-from monother_ros.nodes.lifecycle import GuardedLifecycleNode
 from monother_ros.nodes.outputs import Outputs
 from monother_ros.nodes.report import node_health
 from monother_ros.nodes.rgb import RgbInput
@@ -31,10 +29,8 @@ from monother_ros.nodes.runner import spin_until_signal
 from monother_ros.nodes.statistics import FrameStatistics
 from monother_ros.nodes.swap import RevisionSwap, revision_folder
 from monother_ros.nodes.worker import Arrival, FrameWorker
-from monother_ros.ros import parameters as node_parameters
 from monother_ros.ros.diagnostics import diagnostic_array
 from monother_ros.ros.messages import stamp_ns
-from monother_ros.ros.parameter_guard import ParameterGuard
 from monother_ros.ros.parameters import DepthNodeParameters
 from monother_ros.ros.qos import latched_profile, overridable
 from monother_ros.ros.transport import describe_transport
@@ -46,7 +42,7 @@ WARM_UP = 2
 """Inferences on zeros before the first image: the first ones allocate and are slow."""
 
 
-class DepthNode(GuardedLifecycleNode):
+class DepthNode(DiagnosedNode[DepthNodeParameters]):
     """
     Lifecycle node that turns thermal images into metric depth.
 
@@ -59,29 +55,11 @@ class DepthNode(GuardedLifecycleNode):
     """
 
     def __init__(self, name: str = 'depth_node', **options: Any) -> None:
-        self._jump: Any = None
-        super().__init__(name, **options)
-        self._empty()
-        node_parameters.declare(self)
-        self.guard = ParameterGuard(self, DepthNodeParameters, self._is_configured, self._apply)
-        self.statistics = FrameStatistics()
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        period = self.get_parameter('diagnostics_period').value
-        self._timer = self.create_timer(
-            period, never_raise(self, self._diagnose), clock=self._steady
-        )
-        backwards = JumpThreshold(
-            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
-        )
-        self._jump = self.get_clock().create_jump_callback(
-            backwards, post_callback=self._time_jumped
-        )
-        if self.get_parameter('autostart').value:
-            self.autostart()
+        super().__init__(name, DepthNodeParameters, **options)
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
         """Hold nothing, as before the node is configured."""
+        self.statistics = FrameStatistics()
         self.swap: RevisionSwap | None = None
         self.revision: Any = None
         self.pipeline: Pipeline | None = None
@@ -106,8 +84,7 @@ class DepthNode(GuardedLifecycleNode):
 
         :raises MonotherError: parameters, bundle or engine cannot be used.
         """
-        parameters = self.guard.reload()
-        self._set_period(parameters.diagnostics_period)
+        parameters = self.start_parameters()
         self.statistics.clear()
         bundle = load_bundle(find_bundle(parameters.model))
         options = EngineOptions(threads=parameters.threads, device=parameters.device, warmup=False)
@@ -183,7 +160,7 @@ class DepthNode(GuardedLifecycleNode):
             self.calibration.update,
         )
         self._housekeeper = self.create_timer(
-            HOUSEKEEPING, never_raise(self, self._housekeep), clock=self._steady
+            HOUSEKEEPING, never_raise(self, self._housekeep), clock=self.steady
         )
 
     def deactivate(self) -> None:
@@ -217,15 +194,6 @@ class DepthNode(GuardedLifecycleNode):
         if engine is not None:
             engine.close()
 
-    def destroy_node(self) -> None:
-        """Stop the worker and free everything, from whatever state."""
-        if self._jump is not None:
-            self._jump.unregister()
-            self._jump = None
-        self.deactivate()
-        self.cleanup()
-        super().destroy_node()
-
     # callbacks, all in the executor's thread
 
     def _on_image(self, msg: Any) -> None:
@@ -238,7 +206,8 @@ class DepthNode(GuardedLifecycleNode):
         if self.worker.put(Arrival(msg, time.monotonic())):
             self.statistics.count('replaced by a newer image')
 
-    def _time_jumped(self, _jump: object) -> None:
+    def time_jumped(self) -> None:
+        """Forget what waits and what was smoothed over time."""
         if self.worker is not None:
             self.worker.request_reset()
 
@@ -252,32 +221,20 @@ class DepthNode(GuardedLifecycleNode):
         if self.rgb is not None and self.outputs is not None:
             self.rgb.need(self.outputs.wanted().cloud)
 
-    def _diagnose(self) -> None:
+    def diagnosis(self) -> DiagnosticArray:
+        """Health of the node and its parts, now."""
         stamp = self.get_clock().now().to_msg()
         frame = self.statistics.frame_id
         parts = node_health(self)
         name = self.get_fully_qualified_name()
-        self._diagnostics.publish(diagnostic_array(name, frame, parts, stamp))
+        return diagnostic_array(name, frame, parts, stamp)
 
-    # parameters
-
-    def _set_period(self, seconds: float) -> None:
-        self._timer.timer_period_ns = int(seconds * 1e9)
-        self._timer.reset()
-
-    def _is_configured(self) -> bool:
-        return self.stage in ('inactive', 'active')
-
-    def _apply(self, new: DepthNodeParameters, names: set[str]) -> None:
-        if 'diagnostics_period' in names:
-            self._set_period(new.diagnostics_period)
+    def apply(self, parameters: DepthNodeParameters) -> None:
+        """Take new values of the live parameters."""
         if self.pipeline is not None:
-            self.pipeline.settings = _settings(new)
+            self.pipeline.settings = _settings(parameters)
         if self.rgb is not None:
-            self.rgb.apply(new)
-        self.get_logger().info(
-            'set ' + ', '.join(f'{name} = {getattr(new, name)}' for name in sorted(names))
-        )
+            self.rgb.apply(parameters)
 
 
 def _settings(parameters: DepthNodeParameters) -> PipelineSettings:
