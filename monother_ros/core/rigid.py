@@ -78,14 +78,28 @@ def _from_quaternion(numbers: NDArray[np.float64], name: str) -> NDArray[np.floa
     if norm < 1e-12:
         msg = f'the quaternion of {name} is zero and no rotation; it is x y z w'
         raise CalibrationError(msg)
-    s = 2.0 / norm
+    return pose_matrix(numbers[:3], numbers[3:])
+
+
+def pose_matrix(
+    translation: NDArray[np.float64], quaternion: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """
+    Homogeneous matrix of a translation and a rotation.
+
+    :param translation: (3,) metres.
+    :param quaternion: (4,) x y z w of any norm but zero, which is not checked.
+    :returns: (4, 4).
+    """
+    x, y, z, w = quaternion
+    s = 2.0 / (x * x + y * y + z * z + w * w)
     matrix = np.eye(4)
     matrix[:3, :3] = [
         [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
         [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
         [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
     ]
-    matrix[:3, 3] = numbers[:3]
+    matrix[:3, 3] = translation
     return matrix
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monother_ros.core.rigid import inverse, pose_matrix
+
 
 def transform_matrix(transform: Any) -> NDArray[np.float64]:
     """
@@ -25,24 +27,8 @@ def transform_matrix(transform: Any) -> NDArray[np.float64]:
     if not np.isfinite(norm) or norm < 1e-12:
         msg = f'quaternion ({x}, {y}, {z}, {w}) is no rotation; check the static transform'
         raise ValueError(msg)
-    s = 2.0 / norm
-    matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
-        [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
-        [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
-    ]
     t = transform.translation
-    matrix[:3, 3] = t.x, t.y, t.z
-    return matrix
-
-
-def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of a rigid transform, (4, 4)."""
-    inverse = np.eye(4)
-    inverse[:3, :3] = matrix[:3, :3].T
-    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
-    return inverse
+    return pose_matrix(np.array([t.x, t.y, t.z], np.float64), np.array([x, y, z, w]))
 
 
 class StaticTransforms:
@@ -88,7 +74,7 @@ class StaticTransforms:
         neighbours: dict[str, list[tuple[str, NDArray[np.float64]]]] = {}
         for child, (parent, matrix) in self._links.items():
             neighbours.setdefault(child, []).append((parent, matrix))
-            neighbours.setdefault(parent, []).append((child, _inverse(matrix)))
+            neighbours.setdefault(parent, []).append((child, inverse(matrix)))
         queue = deque([(source, np.eye(4))])
         seen = {source}
         while queue:
