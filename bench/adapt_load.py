@@ -31,10 +31,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from latency import cpu_seconds, memory, percentiles
+from latency import cpu_seconds, memory, percentiles, write_result
 
 from monother_ros.cli.nodes import Drive, rgb_pose
-from monother_ros.core.files import atomic_write
 from monother_ros.ros.bags import BagReader
 from monother_ros.ros.transport import describe_transport, use_profile
 
@@ -358,12 +357,7 @@ def main():
     options = parse()
     with tempfile.TemporaryDirectory(prefix='adapt_load.') as work:
         result = measure(options, Path(work))
-    text = json.dumps(result, indent=2) + '\n'
-    if options.output:
-        atomic_write(options.output, text)
-        print(options.output)
-    else:
-        print(text, end='')
+    write_result(result, options.output)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -37,9 +36,9 @@ TEST = Path(__file__).resolve().parent.parent / 'test'
 sys.path.insert(0, str(TEST))
 
 from adapt_rig import POSE, AdaptRig, make_models  # noqa: E402
+from latency import write_result  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
-from monother_ros.core.files import atomic_write  # noqa: E402
 from monother_ros.engines.base import EngineOptions  # noqa: E402
 from monother_ros.engines.check import check_engine, read_check  # noqa: E402
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine  # noqa: E402
@@ -418,12 +417,7 @@ def main():
             result = trial.run()
         finally:
             trial.end()
-    text = json.dumps(result, indent=2) + '\n'
-    if options.output:
-        atomic_write(options.output, text)
-        print(options.output)
-    else:
-        print(text, end='')
+    write_result(result, options.output)
     return 1 if result['problems'] else 0
 
 

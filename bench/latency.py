@@ -285,16 +285,21 @@ def figures(options, sent, depth, before, after):
     }
 
 
+def write_result(result, output):
+    """Write the figures as JSON to a file, or to standard output where there is none."""
+    text = json.dumps(result, indent=2) + '\n'
+    if output:
+        atomic_write(output, text)
+        print(output)
+    else:
+        print(text, end='')
+
+
 def main():
     """Measure and write."""
     options = parse()
     result = measure(options)
-    text = json.dumps(result, indent=2) + '\n'
-    if options.output:
-        atomic_write(options.output, text)
-        print(options.output)
-    else:
-        print(text, end='')
+    write_result(result, options.output)
 
 
 if __name__ == '__main__':

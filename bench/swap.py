@@ -15,7 +15,6 @@ made it: the factor must be one for all pixels of a frame.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import signal
@@ -26,10 +25,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from latency import Camera, cpu_seconds, difference, memory, percentiles
+from latency import Camera, cpu_seconds, difference, memory, percentiles, write_result
 
 from monother_ros.core.bundle import Bundle, find_bundle, load_bundle, write_bundle
-from monother_ros.core.files import atomic_write
 from monother_ros.core.initialisers import current_values
 from monother_ros.engines.base import EngineOptions
 from monother_ros.engines.check import CheckFrame, read_check
@@ -338,12 +336,7 @@ def main():
     options = parse()
     with tempfile.TemporaryDirectory(prefix='swap.') as work:
         result = measure(options, Path(work))
-    text = json.dumps(result, indent=2) + '\n'
-    if options.output:
-        atomic_write(options.output, text)
-        print(options.output)
-    else:
-        print(text, end='')
+    write_result(result, options.output)
 
 
 if __name__ == '__main__':
