@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,16 +17,15 @@ from torch import Tensor, nn
 from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sparsification
 from monother_ros.learning.augment import PLAIN, AugmentSettings
 from monother_ros.learning.lite_losses import supervised_loss
-from monother_ros.learning.parameter_groups import Hyper, ParameterGroup
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.rgb_frames import RgbFrames
-from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.lite_batches import (
     LiteBatch,
     LiteBatches,
     LiteSettings,
     lite_sample,
 )
+from monother_ros.learning.tasks.single import SingleTask
 from monother_ros.networks.lite import LiteConfig, LiteNetwork
 
 
@@ -59,7 +58,7 @@ class LiteStep(nn.Module):
         return losses._asdict()
 
 
-class LiteTask(Task):
+class LiteTask(SingleTask):
     """
     Training of the lite network.
 
@@ -92,7 +91,7 @@ class LiteTask(Task):
         watch_every: int = 500,
         device: torch.device | str = 'cpu',
     ) -> None:
-        self.settings = settings
+        self.settings: LiteSettings = settings
         self.validation = validation
         self.watch_every = watch_every
         torch.manual_seed(settings.seed)
@@ -107,27 +106,9 @@ class LiteTask(Task):
         self.batches = LiteBatches(frames, settings, augment or AugmentSettings(), self.config.far)
         self.steps, self.clip = settings.steps, settings.clip
 
-    def groups(self) -> Sequence[ParameterGroup]:
-        """Weights decay, biases and batch norms do not."""
-        named = dict(self.network.named_parameters())
-        decayed = tuple(n for n, p in named.items() if p.ndim > 1)
-        others = tuple(n for n, p in named.items() if p.ndim <= 1)
-        return (
-            ParameterGroup('weights', self.settings.weight_decay, decayed),
-            ParameterGroup('others', 0.0, others),
-        )
-
-    def hyper(self, step: int) -> Sequence[Hyper]:
-        """The same rate for all."""
-        return (Hyper(self.settings.learning_rate(step), 0.9, 0.999),) * 2
-
     def samples(self, step: int) -> int:
         """Samples of all processes together in a step."""
         return self.settings.samples(step)
-
-    def decay(self, step: int) -> float:
-        """Faster at the start, when the average has seen little."""
-        return min(self.settings.average, (1 + step) / (10 + step))
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, network, augmentation, number of frames and the weights of the start."""
@@ -157,12 +138,6 @@ class LiteTask(Task):
             return found
         end = {'steps': settings.steps, 'full_steps': settings.full_steps}
         return {**found, 'settings': {**found['settings'], **end}}
-
-    def watch_at(self, step: int) -> bool:
-        """Every so many steps."""
-        return self.validation is not None and bool(self.watch_every) and not (
-            step % self.watch_every
-        )  # fmt: skip
 
     def measure(
         self, network: nn.Module, step: int, rank: int, world: int

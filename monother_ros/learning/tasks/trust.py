@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,8 +18,7 @@ from monother_ros.evaluation.metrics import sparsification
 from monother_ros.learning.batches import part_of, permuted
 from monother_ros.learning.consistency import DEFAULT
 from monother_ros.learning.losses import laplace_nll
-from monother_ros.learning.parameter_groups import Hyper, ParameterGroup
-from monother_ros.learning.tasks.base import Task
+from monother_ros.learning.tasks.single import SingleTask
 from monother_ros.learning.trust_samples import TrustSample, TrustSamples
 from monother_ros.networks.confidence import ConfidenceNetwork
 
@@ -133,7 +132,7 @@ class TrustStep(nn.Module):
         return {'total': nll * 100.0, 'nll': nll}
 
 
-class TrustTask(Task):
+class TrustTask(SingleTask):
     """
     Training of the confidence network.
 
@@ -162,7 +161,7 @@ class TrustTask(Task):
         watch_every: int = 250,
         device: torch.device | str = 'cpu',
     ) -> None:
-        self.settings = settings
+        self.settings: TrustSettings = settings
         self.validation = validation
         self.watch_every = watch_every
         torch.manual_seed(settings.seed)
@@ -177,38 +176,14 @@ class TrustTask(Task):
         self.batches = TrustBatches(samples, settings)
         self.steps, self.clip = settings.steps, settings.clip
 
-    def groups(self) -> Sequence[ParameterGroup]:
-        """Weights decay, biases and batch norms do not."""
-        named = dict(self.network.named_parameters())
-        decayed = tuple(n for n, p in named.items() if p.ndim > 1)
-        others = tuple(n for n, p in named.items() if p.ndim <= 1)
-        return (
-            ParameterGroup('weights', self.settings.weight_decay, decayed),
-            ParameterGroup('others', 0.0, others),
-        )
-
-    def hyper(self, step: int) -> Sequence[Hyper]:
-        """The same rate for all."""
-        return (Hyper(self.settings.learning_rate(step), 0.9, 0.999),) * 2
-
     def samples(self, step: int) -> int:
         """Samples of all processes together in a step."""
         del step
         return self.settings.batch
 
-    def decay(self, step: int) -> float:
-        """Faster at the start, when the average has seen little."""
-        return min(self.settings.average, (1 + step) / (10 + step))
-
     def identity(self) -> Mapping[str, Any]:
         """Settings and number of samples."""
         return {'settings': asdict(self.settings), 'samples': len(self.batches.samples)}
-
-    def watch_at(self, step: int) -> bool:
-        """Every so many steps."""
-        return self.validation is not None and bool(self.watch_every) and not (
-            step % self.watch_every
-        )  # fmt: skip
 
     def measure(
         self, network: nn.Module, step: int, rank: int, world: int
