@@ -127,26 +127,49 @@ def _window(
     settings: AugmentSettings,
 ) -> tuple[NDArray[np.float32], NDArray[Any], float]:
     """Cut and resize picture and depth; depth is never mixed over an edge."""
-    rows, columns = image.shape
-    zoom = 1.0
-    if rng.random() < settings.zoom:
-        wanted = float(rng.uniform(1.0, settings.largest_zoom))
-        height, width = round(rows / wanted), round(columns / wanted)
-        zoom = columns / width
-        top = int(rng.integers(rows - height + 1))
-        left = int(rng.integers(columns - width + 1))
-        image = image[top : top + height, left : left + width]
-        depth = depth[top : top + height, left : left + width]
+    window, zoom = random_window((image.shape[0], image.shape[1]), rng, settings)
+    image, depth = image[window], depth[window]
     if (image.shape[1], image.shape[0]) == size:
         return image, depth, zoom
     shrinks = image.shape[1] >= size[0] and image.shape[0] >= size[1]
     # INTER_AREA is several times slower where the ratio is no whole number
     whole = image.shape[1] % size[0] == 0 and image.shape[0] % size[1] == 0
     method = cv2.INTER_AREA if shrinks and whole else cv2.INTER_LINEAR
-    rows_at = ((np.arange(size[1]) + 0.5) * (image.shape[0] / size[1])).astype(np.intp)
-    columns_at = ((np.arange(size[0]) + 0.5) * (image.shape[1] / size[0])).astype(np.intp)
     picture = np.asarray(cv2.resize(image, size, interpolation=method), np.float32)
-    return picture, depth[rows_at[:, None], columns_at], zoom
+    return picture, nearest(depth, size), zoom
+
+
+def random_window(
+    shape: tuple[int, int], rng: np.random.Generator, settings: AugmentSettings
+) -> tuple[tuple[slice, slice], float]:
+    """
+    Window of a picture, now and then smaller than it.
+
+    :param shape: (rows, columns) of the picture.
+    :param rng: source of all that is random.
+    :param settings: how often and how small.
+    :returns: rows and columns of the window, and how many times wider the picture is.
+    """
+    rows, columns = shape
+    if rng.random() >= settings.zoom:
+        return (slice(0, rows), slice(0, columns)), 1.0
+    wanted = float(rng.uniform(1.0, settings.largest_zoom))
+    height, width = round(rows / wanted), round(columns / wanted)
+    top = int(rng.integers(rows - height + 1))
+    left = int(rng.integers(columns - width + 1))
+    return (slice(top, top + height), slice(left, left + width)), columns / width
+
+
+def nearest(depth: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """
+    Resize without mixing depth over an edge.
+
+    :param depth: (H, W).
+    :param size: (width, height) of the result.
+    """
+    rows = ((np.arange(size[1]) + 0.5) * (depth.shape[0] / size[1])).astype(np.intp)
+    columns = ((np.arange(size[0]) + 0.5) * (depth.shape[1] / size[0])).astype(np.intp)
+    return depth[rows[:, None], columns]
 
 
 def _photometric(

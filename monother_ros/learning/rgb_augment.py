@@ -11,7 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.learning.augment import CANONICAL_FOCAL, MEAN, STD, AugmentSettings
+from monother_ros.learning.augment import (
+    CANONICAL_FOCAL,
+    MEAN,
+    STD,
+    AugmentSettings,
+    nearest,
+    random_window,
+)
 
 
 def make_rgb_sample(
@@ -38,22 +45,13 @@ def make_rgb_sample(
     :param settings: what to change.
     :returns: (3, h, w) float32 network input and (h, w) float32 natural logarithm of metres.
     """
-    rows, columns = depth.shape
-    zoom = 1.0
-    if rng.random() < settings.zoom:
-        wanted = float(rng.uniform(1.0, settings.largest_zoom))
-        height, width = round(rows / wanted), round(columns / wanted)
-        zoom = columns / width
-        top, left = int(rng.integers(rows - height + 1)), int(rng.integers(columns - width + 1))
-        rgb = rgb[top : top + height, left : left + width]
-        depth = depth[top : top + height, left : left + width]
+    window, zoom = random_window((depth.shape[0], depth.shape[1]), rng, settings)
+    rgb, depth = rgb[window], depth[window]
     if (depth.shape[1], depth.shape[0]) != size:
         shrinks = depth.shape[1] >= size[0] and depth.shape[0] >= size[1]
-        rows_at = ((np.arange(size[1]) + 0.5) * (depth.shape[0] / size[1])).astype(np.intp)
-        columns_at = ((np.arange(size[0]) + 0.5) * (depth.shape[1] / size[0])).astype(np.intp)
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         rgb = np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
-        depth = depth[rows_at[:, None], columns_at]
+        depth = nearest(depth, size)
     image = _photometric(rgb.astype(np.float32) * np.float32(1 / 255), rng, settings)
     target = np.minimum(
         depth.astype(np.float32) * np.float32(CANONICAL_FOCAL / (focal * zoom)), far
