@@ -9,7 +9,6 @@ import importlib.util
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -269,6 +268,7 @@ def _parameters(values: dict[str, object] | dict[str, float]) -> list[str]:
 
 def _report(prepared: Prepared, recorded: Path, base: Bundle, revisions: Path, out: Path) -> None:
     """Write the page; a short table and its path go to this terminal."""
+    from monother_ros.cli.report import progress_line
     from monother_ros.evaluation.adaptation_figures import summary
     from monother_ros.evaluation.adaptation_report import Sources, build_adaptation
 
@@ -284,7 +284,7 @@ def _report(prepared: Prepared, recorded: Path, base: Bundle, revisions: Path, o
         about=prepared.about,
     )
     try:
-        report = build_adaptation(sources, out, title=prepared.title, progress=_progress())
+        report = build_adaptation(sources, out, title=prepared.title, progress=progress_line())
     except OSError as err:
         msg = f'{out} cannot be written: {err}'
         raise BagError(msg) from err
@@ -298,14 +298,3 @@ _ROLES = {
     'rgb': '/rgb/image_raw',
 }
 """Roles of the report and the topics of the nodes."""
-
-
-def _progress() -> Callable[[float], None] | None:
-    """Line of progress on a terminal; nothing where the output is a file or a pipe."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(share: float) -> None:
-        print(f'\rreport {100 * share:3.0f} %', end='\n' if share >= 1 else '', file=sys.stderr)
-
-    return show

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             topics=_topics(arguments.remap),
             limits=(low, high),
             moments=arguments.moments,
-            progress=_progress(),
+            progress=progress_line(),
         )
     except OSError as err:
         msg = f'{arguments.out} cannot be written: {err}'
@@ -102,7 +102,7 @@ def _topics(remaps: list[str]) -> dict[str, str]:
     return topics
 
 
-def _progress() -> Callable[[float], None] | None:
+def progress_line() -> Callable[[float], None] | None:
     """Line of progress on a terminal; nothing where the output is a file or a pipe."""
     if not sys.stderr.isatty():
         return None

@@ -166,6 +166,15 @@ def test_base_can_be_asked_for_by_its_own_name(make_swapping, store, tiny_bundle
     assert scale(rig) == 1.0 and rig.node.engine.bundle.path == tiny_bundle
 
 
+def foreign(store, other, folder):
+    """Copy a revision of another model into the store; returns its name."""
+    target = RevisionStore(folder)
+    target.write_base(other, [check_frame(other).inputs])
+    found = write_scaled(target, other, 1.1)
+    shutil.copytree(found.path, store.folder / found.revision)
+    return found.revision
+
+
 def spoil(store, kind, tiny_bundle, tmp_path):
     """Make a bad revision; returns its name and words of the reason."""
     store, names = store
@@ -190,18 +199,10 @@ def spoil(store, kind, tiny_bundle, tmp_path):
         return names[0], 'changed or damaged'
     if kind == 'other model':
         other = make_bundle(tmp_path / 'other', 128, 160, name='other')
-        target = RevisionStore(tmp_path / 'o')
-        target.write_base(other, [check_frame(other).inputs])
-        found = write_scaled(target, other, 1.1)
-        shutil.copytree(found.path, store.folder / found.revision)
-        return found.revision, 'revision of the model other'
+        return foreign(store, other, tmp_path / 'o'), 'revision of the model other'
     if kind == 'other inputs':
         other = make_bundle(tmp_path / 'other', 64, 96)
-        target = RevisionStore(tmp_path / 'o')
-        target.write_base(other, [check_frame(other).inputs])
-        found = write_scaled(target, other, 1.1)
-        shutil.copytree(found.path, store.folder / found.revision)
-        return found.revision, 'other inputs'
+        return foreign(store, other, tmp_path / 'o'), 'other inputs'
     if kind == 'no stored frame':
         manifest = json.loads((path / 'model.json').read_text())
         del manifest['files'][CHECK]
@@ -209,11 +210,7 @@ def spoil(store, kind, tiny_bundle, tmp_path):
         return names[0], 'no stored frame'
     if kind == 'other base':
         other = make_bundle(tmp_path / 'other', 128, 160, revision='2')
-        target = RevisionStore(tmp_path / 'o')
-        target.write_base(other, [check_frame(other).inputs])
-        found = write_scaled(target, other, 1.1)
-        shutil.copytree(found.path, store.folder / found.revision)
-        return found.revision, 'was not learned from tiny 1'
+        return foreign(store, other, tmp_path / 'o'), 'was not learned from tiny 1'
     # the stored frames of another revision, with a manifest that fits
     manifest = json.loads((path / 'model.json').read_text())
     other = json.loads((store.folder / names[1] / 'model.json').read_text())
