@@ -232,7 +232,9 @@ def test_confidence_weighs_and_its_ablation_does_not(bundle, pairs):
     judging = _distiller(bundle, network)
     plain, weighed = trusting.weigh(pairs[0]), judging.weigh(pairs[0])
     assert set(np.unique(plain)) == {0.0, 1.0}
-    assert ((weighed > 0) == (plain > 0)).all() and (weighed[plain > 0] < 1).all()
+    assert ((weighed > 0) == (plain > 0)).all() and weighed.max() <= 1
+    # the least trusted part counts less, the rest fully
+    assert 0.15 < float((weighed[plain > 0] < 1).mean()) < 0.4
     judgement = judging.judge(pairs[0])
     assert judgement.confidence.shape == judgement.mask.shape == (HEIGHT, WIDTH)
     assert judgement.mask.any() and not judgement.mask[judgement.difference < 0].any()
