@@ -7,6 +7,8 @@ A student that knows simulated worlds of one kind meets others: other materials 
 another sensor response, other mounts, another kind of scene. It drives through each for five
 minutes by day and learns from the RGB teacher at real-time rate; the clock is virtual, so that
 the number of steps is what the step rate allows in that time and does not depend on the machine.
+About half of the time a part of the RGB picture is spoiled by low sun, dust or drops (see
+adaptation_faults.py; --rgb clear for none). Learning has a seed; results are means over --seeds.
 Then it is judged where the drive never went, by day and at night, through the pipeline and engine
 that run on the robot. Compared with: the student as it came, offline label-free fine-tuning on
 the whole drive (SSFT of MonoTher-Depth), learning online without confidence, and the teacher
@@ -26,17 +28,24 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import adaptation_runs as runs
 import numpy as np
-from adaptation_data import drive, judged
+from adaptation_data import RATE, drive, judged
+from adaptation_faults import FaultyRgb
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.adaptation import AdaptationSettings
 from monother_ros.learning.rendered import TEST_SEED, DatasetPlan, Frames, render_dataset
 from monother_ros.sim.new_worlds import NEW_WORLDS, new_world
+
+if TYPE_CHECKING:
+    import torch
+    from adaptation_data import Rendered
+
+    from monother_ros.sim.new_worlds import NewWorld
 
 PUBLISHED = 22.88
 """Published reduction of AbsRel in new scenes without labels, percent (MonoTher-Depth)."""
@@ -45,6 +54,13 @@ KEEP = 2.0
 """Percent by which the source worlds may get worse."""
 
 WAYS = ('before', 'online', 'without confidence', 'offline')
+
+SEEDED = ('online', 'without confidence')
+"""Ways that are taken with every seed; what they differ by is small against what one order of the
+pairs differs from another."""
+
+VERSION = 2
+"""Of what kept results were made with; to be raised when learning changes."""
 
 
 def parse() -> argparse.Namespace:
@@ -56,6 +72,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--anchors', default='lite-anchors')
     names = [world.name for world in NEW_WORLDS]
     parser.add_argument('--worlds', nargs='*', default=names, choices=names)
+    parser.add_argument('--seeds', type=int, default=2, help='of learning online')
+    parser.add_argument('--rgb', choices=('spoiled', 'clear'), default='spoiled')
     parser.add_argument('--minutes', type=float, default=5.0, help='of driving by day')
     parser.add_argument('--frames', type=int, default=40, help='judged by day, and at night')
     parser.add_argument('--source-frames', type=int, default=144)
@@ -91,57 +109,108 @@ def load(arguments: argparse.Namespace) -> runs.Learner:
     )
 
 
-def one_world(job: tuple[argparse.Namespace, str]) -> dict[str, Any]:
-    """Everything that is measured in one world."""
+def driven(arguments: argparse.Namespace, world: NewWorld) -> Rendered:
+    """The drive that is learned from."""
+    clear = drive(world.config(), 60 * arguments.minutes, arguments.data)
+    if arguments.rgb == 'clear':
+        return clear
+    seen: Any = FaultyRgb(clear.rgb, RATE, world.seed)
+    return replace(clear, rgb=seen)
+
+
+def render(job: tuple[argparse.Namespace, str]) -> None:
+    """Everything that is seen in one world."""
     arguments, name = job
     world = new_world(name)
+    driven(arguments, world)
+    for when in ('day', 'night'):
+        judged(world.config(when), when, arguments.frames, arguments.data)
+
+
+def one_run(job: tuple[argparse.Namespace, str, str, int]) -> dict[str, Any]:
+    """One way of learning, with one seed, in one world; kept, so that it is not done again."""
+    arguments, name, way, seed = job
+    world = new_world(name)
     learner = load(arguments)
+    base = learner.settings
+    settings = replace(base, seed=seed, distiller=replace(base.distiller, seed=seed))
+    learner = replace(learner, settings=settings)
+    plan: list[Any] = [VERSION, way, arguments.frames, world]
+    if way == 'teacher':
+        plan.append(learner.teacher.name)
+    else:
+        plan += [learner.bundle.digest, arguments.source_frames]
+    if way not in ('teacher', 'before'):
+        plan += [settings, learner.teacher.name, arguments.minutes, arguments.rgb]
+    if way in ('online', 'offline'):
+        plan.append(weights_digest(learner.confidence))
+    digest = hashlib.sha256(repr(plan).encode()).hexdigest()[:12]
+    stored = Path(arguments.data) / f'result-{digest}.json'
+    if stored.is_file():
+        return dict(json.loads(stored.read_text()))
     start = time.perf_counter()
+    result = take(arguments, learner, world, way)
+    atomic_write(stored, json.dumps(result))
+    figures = ' / '.join(f'{runs.mean(v):.4f}' for k, v in result.items() if k != 'run')
+    seconds = time.perf_counter() - start
+    print(f'{name}, {way}, seed {seed}: {figures} ({seconds:.0f} s)', file=sys.stderr, flush=True)
+    return result
+
+
+def take(
+    arguments: argparse.Namespace, learner: runs.Learner, world: NewWorld, way: str
+) -> dict[str, Any]:
+    """Learn, and judge what was learned."""
     tests = {
         when: judged(world.config(when), when, arguments.frames, arguments.data)
         for when in ('day', 'night')
     }
-    seen = drive(world.config(), 60 * arguments.minutes, arguments.data)
+    if way == 'teacher':
+        size = learner.bundle.input_size
+        return {
+            k: runs.judge_teacher(learner.teacher, frames, size) for k, frames in tests.items()
+        }
     source = Frames(arguments.data / 'source', arguments.source_frames)
-    rendering = time.perf_counter() - start
-    size = learner.bundle.input_size
-    result: dict[str, Any] = {'world': name, 'difference': world.difference, 'pairs': len(seen)}
-    result['teacher'] = {
-        when: runs.judge_teacher(learner.teacher, frames, size) for when, frames in tests.items()
-    }
-    plan = (
-        *(learner.bundle.digest, learner.teacher.name, learner.settings, arguments.minutes),
-        *(arguments.frames, arguments.source_frames, world),
-    )
-    for way in arguments.ways:
-        digest = hashlib.sha256(repr((way, plan)).encode()).hexdigest()[:12]
-        stored = arguments.data / f'result-{digest}.json'
-        if stored.is_file():
-            result[way] = json.loads(stored.read_text())
-            continue
-        folder = runs.new_folder()
-        try:
-            bundle: Any = learner.bundle
-            done: dict[str, Any] = {}
-            if way in ('online', 'without confidence'):
-                done = learner.online(seen, folder, confidence=way == 'online')
-                bundle = done['bundle']
-            elif way == 'offline':
-                done = learner.offline(seen, folder)
-                bundle = done['bundle']
-            result[way] = {
-                **{when: runs.judge(bundle, frames) for when, frames in tests.items()},
-                'source': runs.judge_source(bundle, source),
-                'run': done,
-            }
-        finally:
-            shutil.rmtree(folder)
-        atomic_write(stored, json.dumps(result[way]))
-    result['seconds'] = {
-        'rendering': round(rendering, 1),
-        'all': round(time.perf_counter() - start, 1),
-    }
-    print(line(result), file=sys.stderr, flush=True)
+    folder = runs.new_folder()
+    try:
+        bundle: Any = learner.bundle
+        done: dict[str, Any] = {}
+        if way in SEEDED:
+            confidence = way == 'online'
+            done = learner.online(driven(arguments, world), folder, confidence=confidence)
+            bundle = done['bundle']
+        elif way == 'offline':
+            done = learner.offline(driven(arguments, world), folder)
+            bundle = done['bundle']
+        return {
+            **{when: runs.judge(bundle, frames) for when, frames in tests.items()},
+            'source': runs.judge_source(bundle, source),
+            'run': done,
+        }
+    finally:
+        shutil.rmtree(folder)
+
+
+def weights_digest(network: torch.nn.Module) -> str:
+    """Names the weights of a network."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def collect(found: dict[tuple[str, str, int], dict[str, Any]], name: str) -> dict[str, Any]:
+    """All ways in one world; frames are means over the seeds."""
+    world = new_world(name)
+    result: dict[str, Any] = {'world': name, 'difference': world.difference}
+    for way in dict.fromkeys(key[1] for key in found):
+        seeds = [r for key, r in found.items() if key[:2] == (name, way)]
+        result[way] = {
+            key: np.mean([r[key] for r in seeds], axis=0).tolist()
+            for key in ('day', 'night', 'source')
+            if key in seeds[0]
+        }
+        result[way]['runs'] = [r['run'] for r in seeds if 'run' in r]
     return result
 
 
@@ -153,7 +222,7 @@ def line(result: dict[str, Any]) -> str:
             day, night, home = (runs.mean(result[way][k]) for k in ('day', 'night', 'source'))
             parts.append(f'{way} {day:.3f}/{night:.3f} (source {home:.4f})')
     day, night = (runs.mean(result['teacher'][k]) for k in ('day', 'night'))
-    return '  '.join([*parts, f'teacher {day:.3f}/{night:.3f}', f'{result["seconds"]["all"]} s'])
+    return '  '.join([*parts, f'teacher {day:.3f}/{night:.3f}'])
 
 
 def summary(results: list[dict[str, Any]], ways: list[str]) -> dict[str, Any]:
@@ -218,16 +287,27 @@ def main() -> int:
     arguments = parse()
     plan = DatasetPlan(arguments.source_frames, TEST_SEED, frames_per_world=3)
     render_dataset(plan, arguments.data / 'source', workers=arguments.workers)
-    jobs = [(arguments, name) for name in arguments.worlds]
+    ways = [way for way in WAYS if way in arguments.ways]
+    jobs = [
+        (name, way, seed)
+        for seed in range(arguments.seeds)
+        for way in (*ways, 'teacher')
+        for name in arguments.worlds
+        if seed == 0 or way in SEEDED
+    ]
     context = multiprocessing.get_context('spawn')
     with context.Pool(max(1, arguments.workers)) as pool:
-        results = pool.map(one_world, jobs, chunksize=1)
-    ways = [way for way in WAYS if way in arguments.ways]
+        pool.map(render, [(arguments, name) for name in arguments.worlds], chunksize=1)
+        done = pool.map(one_run, [(arguments, *job) for job in jobs], chunksize=1)
+    found = dict(zip(jobs, done, strict=True))
+    results = [collect(found, name) for name in arguments.worlds]
     report = {
         'what': 'AbsRel, 0.5 to 80 m, no scale alignment, per frame',
         'model': arguments.model,
         'teacher': arguments.teacher,
         'minutes': arguments.minutes,
+        'rgb': arguments.rgb,
+        'seeds': arguments.seeds,
         'settings': repr(AdaptationSettings()),
         **summary(results, ways),
         'worlds': results,

@@ -190,6 +190,7 @@ def _look(seconds: float, learner: Adaptation) -> dict[str, Any]:
         'anchor_change': None
         if decision is None or math.isnan(decision.anchor_change)
         else round(decision.anchor_change, 4),
+        'blend': learner.candidate.blend,
         'revision': learner.current.revision,
     }
 

@@ -127,7 +127,7 @@ class Adaptation:
             self.base = store.write_base(bundle)
         self._begin(self._in_use())
         self.intake = Intake(
-            bundle, teacher, self.settings, lambda pair: self.distiller.express(pair), clock
+            bundle, teacher, self.settings, lambda pair: self.distiller.express(pair)
         )
         self._resume()
 

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 CHECK_FRAMES = 2
 """Stored frames of a revision, at most."""
 
-BLENDS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
-"""Shares of what was learned that are tried."""
+BLENDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(17))
+"""Shares of what was learned that are tried: 0.2 to 1."""
+
+GROWTH = 4
+"""Steps of BLENDS by which the share grows from look to look at most."""
 
 State = dict[str, Tensor]
 
@@ -135,7 +138,7 @@ class Candidate:
         Errors of anchors with the original weights and with those to be judged.
 
         Takes the largest blend with which the anchors are kept, and the least one where none
-        keeps them; it grows by one step from look to look.
+        keeps them, found by halving: the more of the original is left, the better they are kept.
 
         :param anchors: M of them.
         :param enough: whether errors before and after say that the anchors are kept.
@@ -144,15 +147,26 @@ class Candidate:
         if self._original is None:
             with self._with(self._origin):
                 self._original = self._distiller.anchor_errors(anchors)
-        last = 0
-        for index in range(min(self._blend + 1, len(BLENDS) - 1), -1, -1):
-            self._blend = last = index
+        found: dict[int, NDArray[np.float64]] = {}
+
+        def keeps(index: int) -> bool:
+            self._blend = index
             with self._judged():
-                after = self._distiller.anchor_errors(anchors)
-            if enough(self._original, after):
-                break
-        self._blend = last
-        return self._original, after
+                found[index] = self._distiller.anchor_errors(anchors)
+            assert self._original is not None
+            return enough(self._original, found[index])
+
+        low, high = -1, min(self._blend + GROWTH, len(BLENDS) - 1)
+        if keeps(high):
+            return self._original, found[high]
+        while high - low > 1:
+            middle = (low + high) // 2
+            if keeps(middle):
+                low = middle
+            else:
+                high = middle
+        self._blend = max(low, 0)
+        return self._original, found[self._blend]
 
     def accept(self) -> None:
         """The weights that were judged are the good ones from now on."""

@@ -60,7 +60,6 @@ class Intake:
     :param settings: limits.
     :param student_depth: what the student says of a pair in the RGB camera, (h, w) metres; asked
         for teachers that do not know metres.
-    :param clock: seconds of a steady clock.
     """
 
     def __init__(
@@ -69,7 +68,6 @@ class Intake:
         teacher: Teacher,
         settings: AdaptationSettings,
         student_depth: Callable[[OnlinePair], NDArray[np.float32]],
-        clock: Callable[[], float],
     ) -> None:
         self.alignment: Alignment | None = None
         """How well the two pictures lie on each other; None before the first pair."""
@@ -80,12 +78,11 @@ class Intake:
         self.settings = settings
         """Limits; its rate of pairs may be changed."""
         self._student_depth = student_depth
-        self._clock = clock
         self._maker: PairMaker | None = None
         self._shutter = ShutterDetector()
         self._gates = Gates(settings.gates)
         self._monitor = AlignmentMonitor(settings.alignment)
-        self._last: float | None = None
+        self._last: int | None = None
         self._first_stamp: int | None = None
 
     def set_rig(
@@ -139,14 +136,15 @@ class Intake:
         reason = self._gates.look(rgb, thermal, thermal_stamp_ns, rgb_stamp_ns, shutter)
         if reason is not None:
             return Offer(reason)
-        now = self._clock()
+        # by stamps: pairs that waited for a step come in a burst and are of different moments;
         # a little less than the period: cameras do not keep exact time
-        if self._last is not None and now - self._last < 0.9 / self.settings.pair_rate:
+        since = None if self._last is None else (thermal_stamp_ns - self._last) * 1e-9
+        if since is not None and 0 <= since < 0.9 / self.settings.pair_rate:
             return Offer(ENOUGH)
         pair = self._taught(self._maker(thermal, thermal_stamp_ns, rgb))
         if pair is None:
             return Offer(TEACHER)
-        self._last = now
+        self._last = thermal_stamp_ns
         self._gates.accepted()
         self.alignment = self._monitor.update(pair)
         if self.alignment.slipped:

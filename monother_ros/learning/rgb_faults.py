@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What spoils an RGB picture for a while: glare, drops on the lens, darkness, blur."""
+"""What spoils an RGB picture for a while: glare, drops on the lens, dust, darkness, blur."""
 
 from __future__ import annotations
 
@@ -79,8 +79,27 @@ def blurred(rgb: Picture, rng: np.random.Generator) -> Picture:
     return np.asarray(cv2.filter2D(rgb, -1, kernel), np.uint8)
 
 
+def clouds(rgb: Picture, rng: np.random.Generator) -> Picture:
+    """
+    Dust, steam or smoke between camera and scene: patches that hide what is behind them.
+
+    :param rgb: (H, W, 3).
+    :param rng: source of shape, colour and thickness.
+    """
+    rows, columns = rgb.shape[:2]
+    field = np.zeros((rows, columns), np.float32)
+    for knots, weight in ((3, 1.0), (6, 0.6), (12, 0.35), (24, 0.2)):
+        coarse = rng.standard_normal((knots, knots + 1), np.float32) * np.float32(weight)
+        field += cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    level = np.quantile(field, 1.0 - float(rng.uniform(0.1, 0.6)))
+    soft = np.float32(rng.uniform(0.3, 1.2))
+    hidden = np.clip((field - np.float32(level)) / soft, 0, 1) * np.float32(rng.uniform(0.6, 1.0))
+    grey = np.float32(rng.uniform(90, 230)) * rng.uniform(0.88, 1.0, 3).astype(np.float32)
+    return np.asarray(rgb + hidden[..., None] * (grey - rgb), np.uint8)
+
+
 FAULTS: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (
-    glare, glare, drops, dark, blurred,
+    glare, glare, drops, clouds, clouds, dark, blurred,
 )  # fmt: skip
 """Faults as often as they are drawn."""
 

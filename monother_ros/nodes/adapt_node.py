@@ -18,9 +18,10 @@ from monother_ros.nodes.adapt_report import node_health
 from monother_ros.nodes.adapt_rig import RigInput
 from monother_ros.nodes.adapt_services import AdaptServices
 from monother_ros.nodes.adapt_settings import revision_folder
-from monother_ros.nodes.adapt_worker import AdaptWorker, PairOfMessages
+from monother_ros.nodes.adapt_worker import AdaptWorker
 from monother_ros.nodes.diagnosed import DiagnosedNode
 from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
+from monother_ros.nodes.pair_queue import PairOfMessages
 from monother_ros.nodes.runner import spin_until_signal
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
 from monother_ros.ros.diagnostics import diagnostic_array

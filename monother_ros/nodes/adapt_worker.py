@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 from monother_ros.core.errors import AdaptationError, CalibrationError, MonotherError
 from monother_ros.core.stats import Counters, RateMeter
@@ -25,6 +25,7 @@ from monother_ros.nodes.adapt_limits import (
 from monother_ros.nodes.adapt_outputs import AdaptOutputs
 from monother_ros.nodes.adapt_rig import Rig, RigInput
 from monother_ros.nodes.adapt_settings import make_adaptation
+from monother_ros.nodes.pair_queue import PairOfMessages, PairQueue
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
 from monother_ros.ros.diagnostics import Throttle
 from monother_ros.ros.messages import rgb_array, stamp_ns, thermal_array
@@ -38,25 +39,13 @@ IDLE = 0.5
 LOOK_PERIOD = 0.25
 """Seconds between two looks at memory and status."""
 
-LOOKS_PER_PAIR = 4
-"""Pairs shown to the gates for each that the teacher may see, so that one that the gates refuse
-does not cost a turn; the rest is not even decoded."""
-
 HOLD, LONGEST_HOLD = 5.0, 300.0
 """Seconds for which learning pauses after an error of its own; doubled with each in a row."""
 
 UNUSABLE = 'unusable image'
-REPLACED = 'replaced by a newer pair'
 MEMORY = 'memory limit'
 HELD = 'learning has stopped'
 """Reasons of the node, beside those of Adaptation, for which a pair is not learned from."""
-
-
-class PairOfMessages(NamedTuple):
-    """A thermal and an RGB message that belong together."""
-
-    thermal: Any
-    rgb: Any
 
 
 class AdaptWorker:
@@ -87,19 +76,19 @@ class AdaptWorker:
         self._make = make
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[Adaptation], str], Future[str]]] = deque()
-        self._pair: PairOfMessages | None = None
         self._active = self._stopped = self._jumped = self._sleeping = False
         self._made: Future[None] = Future()
         self._throttle = Throttle(LOG_PERIOD)
         self._last_rig: Rig | None = None
         self._last_stamp: int | None = None
-        self._last_look = self._last_offer = self._last_step = float('-inf')
+        self._last_look = self._last_step = float('-inf')
         self._held_until = float('-inf')
         self._holds = 0
         self._published_revision = ''
         self.budget = CpuBudget(parameters.cpu_share)
         self.memory = MemoryCeiling(parameters.memory_limit * 1_000_000)
         self.counters = Counters()
+        self._pairs = PairQueue(self.counters)
         self.step_rate = RateMeter(10.0)
         self.pair_rate = RateMeter(10.0)
         self.nice = 0
@@ -125,12 +114,10 @@ class AdaptWorker:
         self._made.result()
 
     def put(self, pair: PairOfMessages) -> None:
-        """Hand over a pair; one that still waits is dropped for it."""
+        """Hand over a pair; it waits for its turn, and goes when too many newer ones come."""
         with self._condition:
-            if self._pair is not None:
-                self.counters.add(REPLACED)
-            self._pair = pair
-            self._condition.notify()
+            if self._pairs.put(pair, self._parameters.pair_rate):
+                self._condition.notify()
 
     def submit(self, command: Callable[[Adaptation], str]) -> Future[str]:
         """
@@ -159,13 +146,13 @@ class AdaptWorker:
         """Leave everything as it is until :meth:`resume`; a step that runs is ended."""
         with self._condition:
             self._active = False
-            self._pair = None
+            self._pairs.clear()
 
     def time_jumped(self) -> None:
         """Forget earlier stamps before the next pair."""
         with self._condition:
             self._jumped = True
-            self._pair = None
+            self._pairs.clear()
 
     def apply(self, parameters: AdaptNodeParameters) -> None:
         """Take new values of the live parameters."""
@@ -218,7 +205,7 @@ class AdaptWorker:
                     lambda: (
                         self._stopped
                         or self._commands
-                        or (self._pair is not None and self._active and not self._sleeping)
+                        or (self._pairs and self._active and not self._sleeping)
                     ),
                     wait,
                 )
@@ -235,7 +222,7 @@ class AdaptWorker:
                 wait = 0.0
 
     def _turn(self, adaptation: Adaptation) -> float:
-        """One pair and one step, as far as they are due; seconds until the next turn."""
+        """Pairs that wait and one step, where due; seconds until the next turn."""
         now = time.monotonic()
         if now - self._last_look >= LOOK_PERIOD:
             self._look(adaptation)
@@ -246,12 +233,13 @@ class AdaptWorker:
         if self._sleeping:
             return min(pause, LOOK_PERIOD)
         with self._condition:
-            pair, self._pair = self._pair, None
+            pairs = self._pairs.take()
             jumped, self._jumped = self._jumped, False
         if jumped:
             self._forget_times(adaptation, 'the clock has jumped')
         blocked = self._blocked(now)
-        if pair is not None:
+        # all pairs before a step: they are what it learns from
+        for pair in pairs:
             self._show(adaptation, pair, blocked)
         if blocked is not None:
             return LOOK_PERIOD
@@ -287,11 +275,6 @@ class AdaptWorker:
         if blocked is not None:
             self._refused(blocked)
             return
-        now = time.monotonic()
-        if now - self._last_offer < 1.0 / (LOOKS_PER_PAIR * adaptation.settings.pair_rate):
-            self.counters.add(ENOUGH)
-            return
-        self._last_offer = now
         try:
             thermal = thermal_array(pair.thermal, self._rig.thermal_height)
             rgb = rgb_array(pair.rgb)

@@ -197,7 +197,7 @@ class AdaptNodeParameters(NodeParameters):
         high=0.9999,
     )
     guard_tolerance: float = parameter(
-        0.02,
+        0.015,
         'Relative growth of the error on the anchors that is put up with.',
         low=0.0,
         high=0.99,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong with an RGB camera: drops on the lens, glare, blur, too little light."""
+"""What goes wrong with an RGB camera: drops, dust, glare, blur, too little light."""
 
 from __future__ import annotations
 
@@ -81,6 +81,70 @@ class Drops:
             part = layer[top:bottom, left:right]
             layer[top:bottom, left:right] = 0.6 * small + 0.4 * part
         return _noisy(sharp + self._mask * (layer - sharp), rng, 1.0)
+
+
+class Clouds:
+    """
+    Clouds of dust or smoke that drift between the RGB camera and what it looks at.
+
+    Long waves pass them: particles of a micrometre scatter visible light only.
+
+    :param shape: (height, width) of the pictures.
+    :param rng: source of shape, colour and speed.
+    :param cover: part of the picture in which something hides what is behind, in the mean.
+    :param opacity: of the thickest parts, 0 to 1.
+    """
+
+    WIDTHS = 3
+    """Length of the pattern in widths of the picture; it repeats."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        rng: np.random.Generator,
+        cover: float = 0.3,
+        opacity: float = 0.9,
+    ) -> None:
+        height, width = shape
+        size = (self.WIDTHS * width, height)
+        field = np.zeros(size[::-1], np.float32)
+        for octave in range(4):
+            knots = 4 * 2**octave
+            coarse = rng.standard_normal((knots, self.WIDTHS * knots), np.float32)
+            coarse[:, -1] = coarse[:, 0]
+            field += cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) * 0.5**octave
+        # raised from the ground: thickest somewhat below the horizon
+        rows = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
+        field -= np.float32(1.2) * np.abs(rows - np.float32(0.2))
+        level = np.float32(np.quantile(field, 1.0 - cover))
+        alpha = np.clip((field - level) / np.float32(0.6), 0, 1) * np.float32(opacity)
+        # one width more, so that every view is a slice
+        self._alpha = np.concatenate([alpha, alpha[:, :width]], 1)[..., None]
+        self._width = width
+        tint = np.array([1.0, 0.97, 0.92], np.float32)
+        self._colour = np.float32(rng.uniform(150, 215)) * tint
+        self._speed = float(rng.uniform(0.05, 0.2)) * width
+
+    def alpha(self, seconds: float) -> NDArray[np.float32]:
+        """
+        How far the scene is hidden.
+
+        :param seconds: since the clouds came up.
+        :returns: (H, W, 1), 0 clear to `opacity`.
+        """
+        start = round(self._speed * seconds) % (self.WIDTHS * self._width)
+        return self._alpha[:, start : start + self._width]
+
+    def __call__(self, picture: Pixels, seconds: float, rng: np.random.Generator) -> Pixels:
+        """
+        What the camera sees of the scene.
+
+        :param picture: (H, W, 3) uint8.
+        :param seconds: since the clouds came up.
+        :param rng: source of sensor noise.
+        """
+        alpha = self.alpha(seconds)
+        return _noisy(picture + alpha * (self._colour - picture), rng, 1.0)
 
 
 def glare(
