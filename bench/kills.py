@@ -7,10 +7,13 @@ This process is a rig of two cameras in front of a wall that slides by. The adap
 tiny student and writes revisions and pairs all the time; the depth node takes the revisions over.
 Each is a process of its own. First the adapt node is killed again and again, some of the kills
 aimed at the moment in which a revision is being written, the others at any moment after its first
-step; then the depth node. After each kill of the adapt node: the store opens, the revision in use
-is the one that was put in use, every revision that has a name is whole, the one in use computes
-what it should, the memory of pairs and the state of learning open, and depth went on. After each
-kill of the depth node: it starts with the revision in use, and refuses nothing.
+step; then the depth node. Every other life of the adapt node begins with its service `reset`, so
+that there is always something to gain, and revisions to write.
+
+After each kill of the adapt node: the store opens, the revision in use is the one that was put in
+use, every revision that has a name is whole, the one in use computes what it should, the memory of
+pairs and the state of learning open, and depth went on. After each kill of the depth node: it
+starts with the revision in use, and refuses nothing.
 
     python bench/kills.py --adapt 100 --depth 20 --output kills.json
 """
@@ -66,6 +69,8 @@ LEARNING = {
 """Parameters with which revisions, pairs and states are written all the time."""
 
 START_TIMEOUT = 120.0
+AIMING = 4.0
+"""Seconds that an aimed kill waits for a revision to be written."""
 
 
 def parse(arguments=None):
@@ -101,6 +106,9 @@ class Rig(threading.Thread):
         from diagnostic_msgs.msg import DiagnosticArray
 
         listener.create_subscription(DiagnosticArray, '/diagnostics', self._on_health, 20)
+        from std_srvs.srv import Trigger
+
+        self._reset = listener.create_client(Trigger, 'adapt_node/reset')
 
     def _on_depth(self, message):
         self.last_depth = time.monotonic()
@@ -127,6 +135,18 @@ class Rig(threading.Thread):
         """A value of diagnostics that came after an instant, or None."""
         found = self.health.get((node, part), {})
         return found.get(key) if found.get('at', -1.0) > after else None
+
+    def reset(self, seconds=10.0):
+        """Have the adapt node begin anew; False where it does not answer."""
+        from std_srvs.srv import Trigger
+
+        until = time.monotonic() + seconds
+        while not self._reset.service_is_ready() and time.monotonic() < until:
+            time.sleep(0.01)
+        answer = self._reset.call_async(Trigger.Request())
+        while not answer.done() and time.monotonic() < until:
+            time.sleep(0.01)
+        return answer.done() and answer.result().success
 
     def end(self):
         """Stop publishing and leave the graph."""
@@ -227,7 +247,7 @@ class Trial:
         time.sleep(self.random.uniform(options.least, options.most))
         if self.random.random() >= options.aimed:
             return False
-        until = time.monotonic() + 2.0
+        until = time.monotonic() + AIMING
         while time.monotonic() < until:
             if self.drafts():
                 time.sleep(self.random.uniform(0.0, 0.06))
@@ -288,6 +308,8 @@ class Trial:
         """One kill of the adapt node and what follows."""
         self.start_adapt()
         found: list[str] = []
+        if number % 2 and not self.rig.reset():
+            found.append('the service reset did not answer')
         aimed = self.wait_for_moment()
         assert self.adapt is not None and self.depth is not None
         kill(self.adapt)
