@@ -15,7 +15,7 @@ pytest.importorskip('tqdm', reason='tqdm is not installed')
 from monother_ros.core.bundle import Normalisation, find_bundle, load_bundle
 from monother_ros.core.errors import SettingsError
 from monother_ros.learning.rendered import VALIDATION_SEED
-from monother_ros.learning.rgb_faults import blurred, dark, drops, glare, spoil
+from monother_ros.learning.rgb_faults import blurred, clouds, dark, drops, glare, spoil
 from monother_ros.learning.tasks.recipes import TrustRecipe, load_recipe
 from monother_ros.learning.tasks.trust import TrustSettings, TrustTask, trust_figures
 from monother_ros.learning.trainer import Trainer
@@ -126,7 +126,7 @@ def test_disturbed_depth_stays_positive_and_differs():
     assert means.mean() == pytest.approx(8.0, rel=0.25)
 
 
-@pytest.mark.parametrize('fault', [glare, drops, dark, blurred, spoil])
+@pytest.mark.parametrize('fault', [glare, drops, clouds, dark, blurred, spoil])
 def test_faults_change_a_copy(fault):
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 255, (64, 80, 3), np.uint8)
