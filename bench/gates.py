@@ -259,7 +259,40 @@ def guard_part(runs):
                 change = math.log(1 - gain) + 0.06 * noise_of(rng, 40, alike, False)
                 offered += guard.judge(before, before * np.exp(change)).action == 'offer'
             power[f'correlation {alike}, {gain:.0%} better'] = round(offered / runs, 4)
+    for alike, skewed in ((0, 0), (0.6, 0), (0.9, 0), (0, 1), (0.6, 1), (0.9, 1)):
+        key = f'blocks, correlation {alike}{" skewed" if skewed else ""}'
+        false[key] = round(sum(blocks_run(run, alike, skewed) for run in range(runs)) / runs, 4)
+    for gain in (0.05, 0.1, 0.2, 0.4):
+        offered = 0
+        for run in range(runs):
+            rng = np.random.default_rng([run, 43])
+            before = 0.2 * np.exp(0.4 * rng.standard_normal(40))
+            noise = np.concatenate([noise_of(rng, 8, 0.8, False) for _ in range(5)])
+            after = before * np.exp(math.log(1 - gain) + 0.06 * noise)
+            blocks = np.arange(40) // 8
+            offered += Guard().judge(before, after, blocks=blocks).action == 'offer'
+        power[f'5 blocks, correlation 0.8, {gain:.0%} better'] = round(offered / runs, 4)
     return {'runs': runs, 'false_offers_in_50_looks': false, 'found_at_the_first_look': power}
+
+
+def blocks_run(run, alike, skewed):
+    """Whether 50 looks at blocks of 8 pairs, 32 pairs apart, lead to a false offer."""
+    rng, guard = np.random.default_rng([run, 44]), Guard()
+
+    def fresh():
+        return noise_of(rng, 40 * 30, alike, skewed).reshape(30, 40)[:, :8]
+
+    before = 0.2 * np.exp(0.4 * rng.standard_normal((30, 8)))
+    common = fresh()
+    for look in range(50):
+        common = 0.9 * common + math.sqrt(1 - 0.81) * fresh()
+        end = 5 + look // 2
+        part = slice(max(0, end - 12), end)
+        old = before[part].ravel()
+        new = old * np.exp(0.08 * common[part].ravel())
+        if guard.judge(old, new, blocks=np.arange(len(old)) // 8).action == 'offer':
+            return True
+    return False
 
 
 def main() -> None:

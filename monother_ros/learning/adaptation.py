@@ -229,7 +229,8 @@ class Adaptation:
             return step
         self.candidate.follow(self.settings.average)
         self._since += 1
-        if self._since >= self.settings.consider_steps:
+        enough = len(self.held_out) >= self.settings.guard.least_pairs
+        if self._since >= self.settings.consider_steps and enough:
             self.consider()
         now = self._clock()
         if self.memory is not None and now - self._last_save >= self.settings.save_seconds:
@@ -255,7 +256,9 @@ class Adaptation:
                 self._anchors,
                 lambda before, after: self._guard.worst_anchors(before, after) <= limit,
             )
-        decision = self._guard.judge(before, after, anchors_before, anchors_after)
+        stamps = np.array([pair.stamp_ns for pair in pairs]) * 1e-9
+        blocks = np.cumsum(np.diff(stamps, prepend=stamps[0]) > self.settings.block_seconds)
+        decision = self._guard.judge(before, after, anchors_before, anchors_after, blocks)
         self.decision = decision
         self.counters.add(f'guard: {decision.action}')
         if decision.action == 'offer':

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 CHECK_FRAMES = 2
 """Stored frames of a revision, at most."""
 
-BLENDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(17))
+BLENDS = tuple(round(0.2 + 0.08 * k, 2) for k in range(11))
 """Shares of what was learned that are tried: 0.2 to 1."""
 
-GROWTH = 4
+GROWTH = 2
 """Steps of BLENDS by which the share grows from look to look at most."""
 
 State = dict[str, Tensor]

@@ -264,3 +264,29 @@ def test_a_loss_that_is_not_finite_is_an_explosion_soon():
     assert explosion.update(math.nan)
     explosion.reset()
     assert not explosion.update(0.5)
+
+
+def test_blocks_of_time_are_what_is_independent():
+    """A large gain in some blocks far apart is offered, however alike the pairs of a block are."""
+    rng = np.random.default_rng(0)
+    before = 0.2 * np.exp(0.3 * rng.standard_normal(40))
+    blocks = np.arange(40) // 8
+    change = np.log(0.5) + np.repeat(0.1 * rng.standard_normal(5), 8)
+    after = before * np.exp(change)
+    assert Guard().judge(before, after, blocks=blocks).action == 'offer'
+    # one good block does not make up for the others
+    after = before * np.exp(np.where(blocks == 2, np.log(0.3), 0.02 * rng.standard_normal(40)))
+    assert Guard().judge(before, after, blocks=blocks).action == 'wait'
+
+
+def test_blocks_of_pairs_that_do_not_count_are_left_out():
+    before = np.full(48, 0.2)
+    before[:8] = np.nan
+    after = np.where(np.isnan(before), np.nan, 0.1 + 0.001 * np.arange(48) % 7)
+    decision = Guard().judge(before, after, blocks=np.arange(48) // 8)
+    assert decision.action == 'offer'
+
+
+def test_blocks_must_fit_the_pairs():
+    with pytest.raises(AdaptationError, match='do not belong together'):
+        Guard().judge(np.ones(24), np.ones(24), blocks=np.zeros(3, int))

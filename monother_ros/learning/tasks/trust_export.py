@@ -21,7 +21,8 @@ from monother_ros.networks.confidence_file import write_confidence
 DATA = (
     'simulated pairs: street, farm, corridor, woods, yard; temperate, desert, winter and '
     'industrial materials; all sensor responses, mounts, times of day and weathers; part of the '
-    'RGB pictures with glare, drops on the lens, clouds of dust, darkness or blur. No real image was used.'
+    'RGB pictures with glare, drops on the lens, clouds of dust, darkness or blur. No real image '
+    'was used.'
 )
 
 
