@@ -42,7 +42,7 @@ INPUTS = (
 """What is played to the nodes; the truth stays in the bag."""
 
 WORLD = 'farm in winter'
-SECONDS, RATE = 150.0, 5.0
+SECONDS, RATE = 210.0, 5.0
 """Length of the drive in s and frames per second, where nothing else is asked for."""
 
 DRIVEN, UNSEEN = (0.0, 0.7), (0.75, 1.0)

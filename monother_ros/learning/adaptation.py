@@ -257,7 +257,8 @@ class Adaptation:
                 lambda before, after: self._guard.worst_anchors(before, after) <= limit,
             )
         stamps = np.array([pair.stamp_ns for pair in pairs]) * 1e-9
-        blocks = np.cumsum(np.diff(stamps, prepend=stamps[0]) > self.settings.block_seconds)
+        gaps = np.diff(stamps, prepend=stamps[0]) > self.settings.block_seconds
+        blocks = np.cumsum(gaps, dtype=np.int64)
         decision = self._guard.judge(before, after, anchors_before, anchors_after, blocks)
         self.decision = decision
         self.counters.add(f'guard: {decision.action}')

@@ -49,7 +49,7 @@ class AdaptationSettings:
     step_rate: float = 0.5
     pair_rate: float = 2.0
     least_pairs: int = 16
-    consider_steps: int = 30
+    consider_steps: int = 20
     held_out_every: int = 5
     block_seconds: float = 4.0
     gap_seconds: float = 0.5

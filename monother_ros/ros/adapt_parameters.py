@@ -164,7 +164,7 @@ class AdaptNodeParameters(NodeParameters):
         16, 'Pairs in the memory before learning begins.', low=1, high=100_000
     )
     consider_steps: int = parameter(
-        30, 'Optimiser steps between two looks of the guard.', low=1, high=1_000_000
+        20, 'Optimiser steps between two looks of the guard.', low=1, high=1_000_000
     )
     held_out_every: int = parameter(
         5,
