@@ -182,15 +182,18 @@ class Cuda:
         """Stream that waits for nobody else; make and drop it while the context is active."""
         return self.driver.Stream(NON_BLOCKING)
 
-    def buffer(self, shape: Sequence[int], dtype: DTypeLike) -> HostBuffer:
+    def buffer(
+        self, shape: Sequence[int], dtype: DTypeLike, *, mapped: bool | None = None
+    ) -> HostBuffer:
         """
         Page-locked memory and its counterpart on the GPU; call it while the context is active.
 
         :param shape: of the array.
         :param dtype: of its elements.
-        :returns: mapped where host and GPU share their memory.
+        :param mapped: let the GPU work in the memory of the host; None for where both share it.
         """
-        return HostBuffer(self, shape, dtype, mapped=self.integrated)
+        wanted = self.integrated if mapped is None else mapped
+        return HostBuffer(self, shape, dtype, mapped=wanted)
 
     def memory(self) -> tuple[int, int]:
         """
