@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from monother_ros.core.errors import EngineError
+from monother_ros.engines.check import Tolerance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,19 +23,100 @@ if TYPE_CHECKING:
     from monother_ros.core.bundle import Bundle
 
 
+PRECISIONS = ('auto', 'fp32', 'fp16', 'fp16-safe', 'bf16')
+"""Arithmetic that can be asked for. INT8 is a property of a bundle (`monother quantize`)."""
+
+CPU = 'cpu'
+AUTO = 'auto'
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """
+    How engines that compile a plan (TensorRT) build and keep it.
+
+    :param cache: folder of the plans; None for the default one, see
+        :mod:`monother_ros.engines.trt_cache`.
+    :param workspace: MiB that a layer may use for scratch; 0 for the default.
+    :param level: effort of the builder, 0 to 5; None for the default.
+    :param refit: build plans that take new weights without being built again; they can be slower.
+    :param version_compatible: plans that later versions of the library can load.
+    :param hardware_compatible: plans that other GPUs can load.
+    """
+
+    cache: Path | None = None
+    workspace: int = 0
+    level: int | None = None
+    refit: bool = False
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """
     How an engine runs.
 
+    The defaults are exact and run everywhere, as learning and comparisons want it. A robot asks
+    for 'auto' as device and precision.
+
     :param threads: CPU threads; 0 means as many as there are cores, 4 at most.
-    :param device: 'cpu', or the name of an accelerator that the engine knows.
+    :param device: 'cpu', 'cuda', 'cuda:1' (a GPU by its index), or 'auto' for a GPU where an
+        engine can use one.
+    :param precision: 'fp32', or what else the engine knows of :data:`PRECISIONS`; 'auto' for the
+        fastest that passes the acceptance test.
     :param warmup: run once with zeros, so that the first frame is not the slow one.
+    :param fallback: go on with ONNX Runtime on the CPU where the engine cannot be built or its
+        GPU is lost; the reason is told.
+    :param tolerance: of the acceptance test; None for the default.
+    :param cuda_graph: record the work of a frame once and launch it whole, where that works.
+    :param zero_copy: let the GPU work in the memory of the host; None for where memory is shared
+        (Jetson).
+    :param plan: of engines that compile one.
+    :param log: gets a line about what takes long or was decided; None for silence.
+    :param cancelled: tells whether to give up building; None for never.
     """
 
     threads: int = 0
-    device: str = 'cpu'
+    device: str = CPU
+    precision: str = 'fp32'
     warmup: bool = True
+    fallback: bool = False
+    tolerance: Tolerance | None = None
+    cuda_graph: bool = True
+    zero_copy: bool | None = None
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    log: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    cancelled: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """
+        Check the names.
+
+        :raises EngineError: device or precision is none that exists.
+        """
+        if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', self.device):
+            msg = f"device {self.device!r} is not known; use 'auto', 'cpu', 'cuda' or 'cuda:1'"
+            raise EngineError(msg)
+        if self.precision not in PRECISIONS:
+            msg = f'precision {self.precision!r} is not known; use one of {", ".join(PRECISIONS)}'
+            raise EngineError(msg)
+
+    @property
+    def gpu(self) -> int | None:
+        """Index of the GPU to use, 0 for 'auto' and 'cuda'; None for 'cpu'."""
+        if self.device == CPU:
+            return None
+        return int(self.device.partition(':')[2] or 0)
+
+    def say(self, text: str) -> None:
+        """
+        Tell what takes long or was decided.
+
+        :param text: one line.
+        """
+        if self.log is not None:
+            self.log(text)
 
 
 class Engine(ABC):
