@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime on the CPU: the engine that is always there."""
+"""ONNX Runtime: the engine that is always there, on the CPU or by its CUDA provider."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ import numpy as np
 
 from monother_ros.core.errors import BundleError, EngineError
 from monother_ros.core.initialisers import replaced_values
-from monother_ros.engines.base import Engine, EngineOptions
+from monother_ros.engines.base import AUTO, CPU, Engine, EngineOptions
+from monother_ros.engines.tested import accept_engine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,9 @@ MAX_THREADS = 4
 _TYPES = {'tensor(float)': 'float32', 'tensor(float16)': 'float16'}
 _ERRORS_ONLY = 3
 
+CPU_PROVIDER = 'CPUExecutionProvider'
+CUDA_PROVIDER = 'CUDAExecutionProvider'
+
 
 def available_threads() -> int:
     """Cores that this process may use."""
@@ -35,7 +40,7 @@ def available_threads() -> int:
 
 class OnnxRuntimeEngine(Engine):
     """
-    A network in ONNX Runtime, fp32 on the CPU.
+    A network in ONNX Runtime, fp32.
 
     Threads do not spin while they wait. Spinning would make the lite network faster (7.7 instead
     of 12.6 ms on two cores), for two and a half times the CPU time (33 instead of 13 ms a frame),
@@ -45,10 +50,16 @@ class OnnxRuntimeEngine(Engine):
     puts them in before the graph is optimised. `add_initializer` would put them in afterwards,
     when the weights of the file have been folded and reordered already: no error, wrong depth.
 
+    Whether the GPU is used is read from the session that was built: ONNX Runtime lists the CUDA
+    provider as available on machines without a GPU, and falls back to the CPU without an error.
+
     :param bundle: what to run.
-    :param options: threads; device must be 'cpu'.
-    :raises EngineError: ONNX Runtime is not installed, the file is no network, its weights do not
-        fit, or the network's inputs and outputs are not those of the manifest.
+    :param options: threads, device and precision. Device 'auto' takes the GPU where the session
+        really runs there. Precision 'fp32' keeps the GPU from rounding to TF32; 'auto' lets it,
+        after an acceptance test. An fp32 network is not run in anything else.
+    :raises EngineError: ONNX Runtime is not installed, the device is not there, the file is no
+        network, its weights do not fit, or the network's inputs and outputs are not those of the
+        manifest.
     """
 
     name = 'onnxruntime'
@@ -56,8 +67,11 @@ class OnnxRuntimeEngine(Engine):
     def __init__(self, bundle: Bundle, options: EngineOptions | None = None) -> None:
         """See the class."""
         super().__init__(bundle, options)
-        if self.options.device != 'cpu':
-            msg = f"onnxruntime runs on 'cpu' here, not on {self.options.device!r}"
+        if self.options.precision not in (AUTO, 'fp32'):
+            msg = (
+                f'onnxruntime computes as the bundle says, not in {self.options.precision!r}; '
+                "use precision 'auto' or 'fp32', or a bundle made by monother quantize"
+            )
             raise EngineError(msg)
         try:
             import onnxruntime as ort
@@ -74,7 +88,7 @@ class OnnxRuntimeEngine(Engine):
         values = self._hand_over(ort, settings)
         try:
             session = ort.InferenceSession(
-                str(bundle.model_path), settings, providers=['CPUExecutionProvider']
+                str(bundle.model_path), settings, providers=self._providers(ort)
             )
         except Exception as err:  # ONNX Runtime raises many types of its own
             msg = f'{bundle.model_path} cannot be loaded by onnxruntime: {err}'
@@ -82,11 +96,15 @@ class OnnxRuntimeEngine(Engine):
         del values
         self._session: Any = session
         self._lock = threading.Lock()
+        self.device = self._check_device()
         plural = '' if threads == 1 else 's'
-        self._description = f'onnxruntime {ort.__version__} on the CPU, {threads} thread{plural}'
+        where = f'the CPU, {threads} thread{plural}' if self.device == CPU else self.device
+        self._description = f'onnxruntime {ort.__version__} on {where}'
         self._outputs = list(bundle.outputs.items())
         self._check_model()
-        if self.options.warmup:
+        if self.device != CPU and self.options.precision != 'fp32':
+            accept_engine(self)
+        elif self.options.warmup:
             self.infer({spec.name: np.zeros(spec.shape, spec.dtype) for spec in bundle.inputs})
 
     @property
@@ -115,6 +133,46 @@ class OnnxRuntimeEngine(Engine):
         """Free the session."""
         with self._lock:
             self._session = None
+
+    def _providers(self, ort: Any) -> list[Any]:
+        """
+        Providers to ask for, best first.
+
+        :raises EngineError: the device is a GPU and this build of ONNX Runtime has no CUDA.
+        """
+        gpu = self.options.gpu
+        if gpu is None:
+            return [CPU_PROVIDER]
+        if CUDA_PROVIDER not in ort.get_available_providers():
+            if self.options.device == AUTO:
+                return [CPU_PROVIDER]
+            msg = (
+                f'this onnxruntime {ort.__version__} has no CUDA provider for device '
+                f'{self.options.device!r}; pip install onnxruntime-gpu in its place'
+            )
+            raise EngineError(msg)
+        if hasattr(ort, 'preload_dlls'):  # CUDA and cuDNN of pip packages, from 1.21
+            with contextlib.suppress(Exception):
+                ort.preload_dlls()
+        exact = self.options.precision == 'fp32'
+        return [(CUDA_PROVIDER, {'device_id': gpu, 'use_tf32': int(not exact)}), CPU_PROVIDER]
+
+    def _check_device(self) -> str:
+        """
+        Device that the session really runs on.
+
+        :raises EngineError: a GPU was asked for and is not used.
+        """
+        used = list(self._session.get_providers())
+        if used and used[0] == CUDA_PROVIDER:
+            return f'cuda:{self.options.gpu}'
+        if self.options.device not in (AUTO, CPU):
+            msg = (
+                f'onnxruntime was asked for {self.options.device!r} and built its session on '
+                f'{", ".join(used)}; see its messages above for what CUDA or cuDNN lacks'
+            )
+            raise EngineError(msg)
+        return CPU
 
     def _hand_over(self, ort: Any, settings: Any) -> list[NDArray[Any]]:
         """

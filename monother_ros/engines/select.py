@@ -47,7 +47,9 @@ REFERENCE = 'onnxruntime'
 
 ENGINES = {
     'tensorrt': Kind(
-        'monother_ros.engines.tensorrt', 'TensorRtEngine', ('tensorrt', 'tensorrt_rtx_bindings')
+        'monother_ros.engines.tensorrt',
+        'TensorRtEngine',
+        ('tensorrt', 'tensorrt_rtx', 'tensorrt_rtx_bindings'),
     ),
     REFERENCE: Kind('monother_ros.engines.onnxruntime', 'OnnxRuntimeEngine', ('onnxruntime',)),
     'openvino': Kind('monother_ros.engines.openvino', 'OpenVinoEngine', ('openvino',)),
