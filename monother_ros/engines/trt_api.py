@@ -45,7 +45,7 @@ def find_trt() -> TrtApi:
     for name, flavour in _MODULES:
         try:
             module = importlib.import_module(name)
-        except ModuleNotFoundError as err:
+        except ModuleNotFoundError as err:  # noqa: PERF203
             if err.name == name:
                 continue
             causes.append(f'{name}: {err}')
