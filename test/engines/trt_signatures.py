@@ -170,7 +170,7 @@ class Recorded:
             )
         if kind.startswith(('Sequence[', 'List[', 'list[')):
             return isinstance(value, (list, tuple))
-        return True
+        return re.match('I[A-Z]', kind) is None
 
     def bind(self, where: str, texts: list[Signature], args: tuple, kwargs: dict) -> dict:
         """Arguments by name, of the first signature that fits."""
