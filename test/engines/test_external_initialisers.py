@@ -9,6 +9,7 @@ import gc
 
 import numpy as np
 import pytest
+from contract import apart
 from revision_data import ONE_THREAD, onnx_weights, patched, run_onnx
 
 from monother_ros.core.bundle import (
@@ -51,27 +52,6 @@ def new(lite):
 @pytest.fixture(scope='module')
 def wanted(lite, inputs, new):
     return run_onnx(patched(lite.model_path.read_bytes(), new), inputs)
-
-
-def apart(source, folder, values):
-    """The same model with its weights beside the graph, some of them replaced."""
-    from monother_ros.networks.external_data import externalise
-
-    return write_bundle(
-        folder,
-        model=lambda path: externalise(source.model_path, path, path.parent / DATA),
-        name=source.name,
-        revision='next',
-        inputs=source.inputs,
-        outputs=source.outputs,
-        normalisation=source.normalisation,
-        depth_range=source.depth_range,
-        extra_files={
-            DATA: lambda path: None,
-            INITIALISERS: lambda path: write_tensors(path, values),
-        },
-        external=External(DATA, INITIALISERS),
-    )
 
 
 def greatest(a, b):

@@ -4,48 +4,37 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-import time
 
 import numpy as np
 import pytest
 from bundles import make_bundle
+from contract import EngineContract, given
 
 from monother_ros.core.bundle import TensorSpec, load_bundle
 from monother_ros.core.errors import EngineError
+from monother_ros.engines import onnxruntime as module
 from monother_ros.engines.base import EngineOptions
-from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
+from monother_ros.engines.onnxruntime import CPU_PROVIDER, CUDA_PROVIDER, OnnxRuntimeEngine
 
 pytest.importorskip('onnx')
+
+
+class TestContract(EngineContract):
+    def build(self, bundle, **options):
+        return OnnxRuntimeEngine(bundle, EngineOptions(**{'threads': 1, **options}))
+
+
+class TestContractAuto(EngineContract):
+    """On this machine, whatever it has."""
+
+    def build(self, bundle, **options):
+        asked = {'device': 'auto', 'precision': 'auto', **options}
+        return OnnxRuntimeEngine(bundle, EngineOptions(**asked))
 
 
 @pytest.fixture(scope='module')
 def bundle(tmp_path_factory):
     return make_bundle(tmp_path_factory.mktemp('models') / 'tiny', 24, 32)
-
-
-@pytest.fixture
-def engine(bundle):
-    with OnnxRuntimeEngine(bundle) as engine:
-        yield engine
-
-
-def given(bundle, value=0.5):
-    return {spec.name: np.full(spec.shape, value, spec.dtype) for spec in bundle.inputs}
-
-
-def test_runs_the_network(bundle, engine):
-    outputs = engine.infer(given(bundle))
-    assert outputs.keys() == {'depth', 'confidence'}
-    assert outputs['depth'].shape == (1, 1, 24, 32)
-    assert outputs['depth'].dtype == np.float32
-    np.testing.assert_allclose(outputs['depth'][0, 0, 5:-5, 5:-5], 2 + 30 * 0.5, rtol=1e-5)
-    np.testing.assert_allclose(outputs['confidence'][0, 0, 5:-5, 5:-5], 1, atol=1e-5)
-
-
-def test_depth_depends_on_the_input(bundle, engine):
-    warm, cold = engine.infer(given(bundle, 0.9))['depth'].copy(), engine.infer(given(bundle, 0.1))
-    assert (warm < cold['depth']).all()
 
 
 def test_outputs_are_called_by_the_manifest(tmp_path):
@@ -62,27 +51,6 @@ def test_outputs_are_called_by_the_manifest(tmp_path):
         assert engine.infer(given(bundle)).keys() == {'depth', 'confidence'}
     with pytest.raises(EngineError, match="has no output 'depth' for depth, only"):
         OnnxRuntimeEngine(bundle)
-
-
-def test_without_confidence_and_with_three_channels(tmp_path):
-    bundle = make_bundle(tmp_path / 'm', 8, 8, confidence=False, channels=3)
-    with OnnxRuntimeEngine(bundle) as engine:
-        assert engine.infer(given(bundle)).keys() == {'depth'}
-
-
-@pytest.mark.parametrize(
-    ('change', 'sentence'),
-    [
-        (lambda x: {}, r"takes \['thermal'\], but got \[\]"),
-        (lambda x: {**x, 'more': x['thermal']}, 'but got'),
-        (lambda x: {'thermal': x['thermal'][:, :, :, :-1]}, r'but got \(1, 1, 24, 31\)'),
-        (lambda x: {'thermal': x['thermal'].astype(np.float64)}, 'but got .* float64'),
-    ],
-)
-def test_inputs_are_checked_against_the_bundle(bundle, engine, change, sentence):
-    with pytest.raises(EngineError, match=sentence):
-        engine.infer(change(given(bundle)))
-    assert engine.infer(given(bundle))['depth'].size
 
 
 @pytest.mark.parametrize(
@@ -107,54 +75,7 @@ def test_file_that_is_no_network(tmp_path, bundle):
         OnnxRuntimeEngine(dataclasses.replace(bundle, path=folder))
 
 
-def test_close_is_final_and_harmless(bundle):
-    engine = OnnxRuntimeEngine(bundle)
-    engine.close()
-    engine.close()
-    with pytest.raises(EngineError, match='has been closed'):
-        engine.infer(given(bundle))
-
-
-def test_close_while_others_infer(bundle):
-    engine, errors, done = OnnxRuntimeEngine(bundle), [], []
-
-    def work():
-        try:
-            for _ in range(5000):
-                assert np.isfinite(engine.infer(given(bundle))['depth']).all()
-                done.append(1)
-        except EngineError as err:
-            errors.append(str(err))
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    while len(done) < 20:
-        time.sleep(0.001)
-    engine.close()
-    for thread in threads:
-        thread.join(10)
-    assert len(errors) == 3
-    assert all('has been closed' in text for text in errors)
-
-
-def test_prepare_builds_beside(bundle, engine, tmp_path):
-    other = make_bundle(tmp_path / 'next', 24, 32, revision='2')
-    with engine.prepare(other) as following:
-        assert following.bundle.revision == '2'
-        assert following.options is engine.options
-        assert following.reason == engine.reason
-        assert engine.infer(given(bundle))['depth'].size
-        assert following.infer(given(other))['depth'].size
-
-
-def test_prepare_that_fails_leaves_the_engine(bundle, engine):
-    with pytest.raises(EngineError):
-        engine.prepare(dataclasses.replace(bundle, outputs={'depth': 'gone'}))
-    assert engine.infer(given(bundle))['depth'].size
-
-
-def test_threads_and_device(bundle):
+def test_threads(bundle):
     with OnnxRuntimeEngine(bundle, EngineOptions(threads=1)) as engine:
         assert '1 thread' in engine.description
         assert engine._session.get_session_options().intra_op_num_threads == 1
@@ -162,10 +83,101 @@ def test_threads_and_device(bundle):
         assert engine._session.get_session_options().get_session_config_entry(key) == '0'
     with OnnxRuntimeEngine(bundle, EngineOptions(warmup=False)) as engine:
         assert 1 <= engine._session.get_session_options().intra_op_num_threads <= 4
-    with pytest.raises(EngineError, match="not on 'cuda'"):
-        OnnxRuntimeEngine(bundle, EngineOptions(device='cuda'))
+
+
+def test_precision_of_the_bundle_only(bundle):
+    for precision in ('fp16', 'fp16-safe', 'bf16'):
+        with pytest.raises(EngineError, match='computes as the bundle says'):
+            OnnxRuntimeEngine(bundle, EngineOptions(precision=precision))
 
 
 def test_reads_what_load_bundle_reads(bundle):
     with OnnxRuntimeEngine(load_bundle(bundle.path)) as engine:
         assert engine.bundle == bundle
+
+
+def test_without_the_cuda_provider(bundle, monkeypatch):
+    import onnxruntime as ort
+
+    monkeypatch.setattr(ort, 'get_available_providers', lambda: [CPU_PROVIDER])
+    with pytest.raises(EngineError, match=r"no CUDA provider for device 'cuda:1'; pip install"):
+        OnnxRuntimeEngine(bundle, EngineOptions(device='cuda:1'))
+    with OnnxRuntimeEngine(bundle, EngineOptions(device='auto')) as engine:
+        assert engine.device == 'cpu'
+        assert 'on the CPU' in engine.description
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """The CUDA provider is listed as available, as its package does on machines without a GPU."""
+    import onnxruntime as ort
+
+    asked = []
+    real = ort.InferenceSession
+
+    def session(path, settings, providers):
+        asked.append(providers)
+        return real(path, settings, providers=[CPU_PROVIDER])
+
+    monkeypatch.setattr(ort, 'get_available_providers', lambda: [CUDA_PROVIDER, CPU_PROVIDER])
+    monkeypatch.setattr(ort, 'InferenceSession', session)
+    return asked
+
+
+def test_silent_fallback_to_the_cpu_is_seen(bundle, listed):
+    with pytest.raises(EngineError, match=f"asked for 'cuda' and built its .* {CPU_PROVIDER}"):
+        OnnxRuntimeEngine(bundle, EngineOptions(device='cuda'))
+    assert listed[-1][0] == (CUDA_PROVIDER, {'device_id': 0, 'use_tf32': 0})
+    with OnnxRuntimeEngine(bundle, EngineOptions(device='auto', precision='auto')) as engine:
+        assert engine.device == 'cpu'
+    assert listed[-1] == [(CUDA_PROVIDER, {'device_id': 0, 'use_tf32': 1}), CPU_PROVIDER]
+
+
+class OnGpu:
+    """A session that says that it runs on the GPU; its numbers are the CPU's times a factor."""
+
+    factor = 1.0
+
+    def __init__(self, session):
+        self.session = session
+
+    def get_providers(self):
+        return [CUDA_PROVIDER, CPU_PROVIDER]
+
+    def run(self, names, inputs):
+        values = self.session.run(names, inputs)
+        return [values[0] * np.float32(self.factor), *values[1:]]
+
+    def __getattr__(self, name):
+        return getattr(self.session, name)
+
+
+def test_gpu_is_tested_before_use(bundle, listed, monkeypatch):
+    import onnxruntime as ort
+
+    plain = ort.InferenceSession
+    monkeypatch.setattr(
+        ort,
+        'InferenceSession',
+        lambda path, settings, providers: (
+            plain(path, settings, providers)
+            if providers == [CPU_PROVIDER]
+            else OnGpu(plain(path, settings, providers))
+        ),
+    )
+    said = []
+    how = EngineOptions(device='cuda:1', precision='auto', log=said.append)
+    with OnnxRuntimeEngine(bundle, how) as engine:
+        assert engine.device == 'cuda:1'
+        assert engine.description.endswith('on cuda:1')
+        assert engine.infer(given(bundle))['depth'].size
+    assert 'passes the acceptance test' in said[-1]
+    monkeypatch.setattr(OnGpu, 'factor', 1.05)
+    with pytest.raises(
+        EngineError, match=r'refused by the acceptance test: depth is off by 5\.00%'
+    ):
+        OnnxRuntimeEngine(bundle, how)
+
+
+def test_threads_that_are_available():
+    assert module.available_threads() >= 1
