@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 NON_BLOCKING = 1
-"""CU_STREAM_NON_BLOCKING: does not wait for the default stream, which others in the process use."""
+"""CU_STREAM_NON_BLOCKING: does not wait for the default stream, which others here may use."""
 
 _LOST = (
     'illegal memory access',
@@ -54,7 +54,7 @@ _INSTALL = (
 )
 
 
-class CudaLost(EngineError):
+class CudaLost(EngineError):  # noqa: N818 - it says what happened
     """The CUDA context of this process cannot be used any more; only a new process can."""
 
 
@@ -67,7 +67,9 @@ class HostBuffer:
     :ivar mapped: host and GPU share the memory, so nothing is copied.
     """
 
-    def __init__(self, cuda: Cuda, shape: Sequence[int], dtype: DTypeLike, *, mapped: bool) -> None:
+    def __init__(
+        self, cuda: Cuda, shape: Sequence[int], dtype: DTypeLike, *, mapped: bool
+    ) -> None:
         """Use :meth:`Cuda.buffer`."""
         drv = cuda.driver
         flags = drv.host_alloc_flags.DEVICEMAP if mapped else 0

@@ -100,7 +100,7 @@ def find_driver() -> Any:
     for name in _MODULES:
         try:
             return importlib.import_module(name)
-        except ImportError as err:
+        except ImportError as err:  # noqa: PERF203
             causes.append(str(err))
     msg = f"no CUDA graphs without NVIDIA's bindings; pip install cuda-bindings ({causes[0]})"
     raise GraphError(msg)

@@ -37,7 +37,7 @@ def refit_plan(
     The engine must have no execution context at work; after an error it must be thrown away.
 
     :param api: TensorRT.
-    :param engine: trt.ICudaEngine of the same graph, types and flags, with its CUDA context active.
+    :param engine: trt.ICudaEngine of the same graph and types, with its CUDA context active.
     :param logger: of TensorRT; see :meth:`TrtApi.logger`.
     :param model: ONNX file with its weights inside.
     :param said: gives the errors that TensorRT logged, to be put behind a sentence.

@@ -51,7 +51,7 @@ class RunSettings:
     kernels: Path | None = None
 
 
-class PlanRefused(EngineError):
+class PlanRefusedError(EngineError):
     """TensorRT does not load a plan: it is damaged, or of another version or GPU."""
 
 
@@ -95,7 +95,7 @@ class RunningPlan:
     :param settings: how to run it.
     :param weights: ONNX file with other weights to be put into the plan first; None for its own.
     :param log: gets the warnings and errors of TensorRT.
-    :raises PlanRefused: TensorRT does not load the plan.
+    :raises PlanRefusedError: TensorRT does not load the plan.
     :raises monother_ros.engines.trt_refit.RefitError: it does not take the weights.
     :raises CudaLost: the context of the process is broken.
     :raises EngineError: its inputs and outputs are not the bundle's, memory is short, or it fails.
@@ -187,7 +187,7 @@ class RunningPlan:
                 f'{self._api.label} does not load the plan of {self.bundle.name} on '
                 f'{self._cuda.description}{self._messages.take()}'
             )
-            raise PlanRefused(msg)
+            raise PlanRefusedError(msg)
         self.refittable = bool(self._engine.refittable)
 
     def _refit(self, weights: bytes) -> None:
@@ -198,7 +198,9 @@ class RunningPlan:
         if self._settings.kernels is not None:
             self._kernels = KernelCache(self._api, self._engine, self._settings.kernels)
         make = self._engine.create_execution_context
-        self._context = make(self._kernels.config) if self._kernels and self._kernels.config else make()
+        self._context = (
+            make(self._kernels.config) if self._kernels and self._kernels.config else make()
+        )
         if self._context is None:
             self._cuda.check('make an execution context')
             free, total = self._cuda.driver.mem_get_info()
@@ -250,7 +252,9 @@ class RunningPlan:
         kind = self._engine.get_tensor_dtype(name)
         found = _TYPES.get(kind.name)
         if found is None or (dtype is not None and found != dtype):
-            msg = f'the plan of {self.bundle.name} has {name} in {kind.name}, not {dtype or "FLOAT"}'
+            msg = (
+                f'the plan of {self.bundle.name} has {name} in {kind.name}, not {dtype or "FLOAT"}'
+            )
             raise EngineError(msg)
         shape = tuple(self._context.get_tensor_shape(name))
         buffer = self._cuda.buffer(shape, found, mapped=self._settings.zero_copy)
