@@ -22,6 +22,8 @@ VERBS = {
     'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
+    'engine': 'compile a bundle with TensorRT; list, explain or remove what was compiled',
+    'quantize': 'make an INT8 bundle, calibrated on a recorded drive',
     'revisions': 'list, use, compare or export what was learned on this vehicle',
 }
 """Every verb with its one-line help; the module is monother_ros.cli.<verb>."""
@@ -31,6 +33,7 @@ _EXTRAS = {
     'play': 'bags',
     'record': 'bags',
     'pairs': 'bags',
+    'quantize': 'bags,train',
     'convert': 'train',
     'teacher': 'teachers',
 }

@@ -142,24 +142,35 @@ def _single_nodes(model: Any, precision: str) -> set[str]:
     """Nodes that a recipe keeps in single precision."""
     graph = model.graph
     constants = {item.name for item in graph.initializer}
-    single = _metric_head(graph)
+    single = metric_head(graph)
+    quantised: set[str] = set()
     for node in graph.node:
+        if node.op_type == 'DequantizeLinear' or (
+            node.op_type == 'Transpose' and quantised.intersection(node.input)
+        ):
+            quantised.update(node.output)
         moving = sum(name not in constants for name in node.input if name)
         product = node.op_type in ('MatMul', 'Einsum') and moving > 1
-        if node.op_type in _SINGLE_ONLY or (
+        # a cast between a quantised value and its reader would keep them from being fused
+        if quantised.intersection(node.input) or (
             precision == 'fp16-safe' and (node.op_type in _NORMS or product)
         ):
+            single.add(node.name)
+        if node.op_type in _SINGLE_ONLY:
             single.add(node.name)
     if precision == 'fp16-safe':
         single |= _between(graph, single, constants)
     return single
 
 
-def _metric_head(graph: Any) -> set[str]:
+def metric_head(graph: Any) -> set[str]:
     """
     What follows a logarithm or exponential, and what leads to it.
 
     Between the last convolution or matrix product before it and the outputs.
+
+    :param graph: onnx.GraphProto whose nodes are sorted and named.
+    :returns: names of the nodes.
     """
     writers = {name: node for node in graph.node for name in node.output}
     head: set[str] = set()

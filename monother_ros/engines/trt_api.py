@@ -106,6 +106,11 @@ class TrtApi:
         return self.flavour == RTX or self.numbers[:2] != _REFIT_DROPS_BIAS
 
     @property
+    def measures(self) -> bool:
+        """Whether a build measures kernels on the GPU, so that its timings are worth keeping."""
+        return self.flavour == TENSORRT
+
+    @property
     def has_onnx_refitter(self) -> bool:
         """Whether new weights can be taken from an ONNX file (10.0 and newer)."""
         return hasattr(self.module, 'OnnxParserRefitter')

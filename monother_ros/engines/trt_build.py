@@ -227,7 +227,7 @@ class _Job:
     def _load_timing(self, config: Any) -> bool:
         """Hand over what earlier builds measured; whether there is something to keep."""
         path = self._timing_cache
-        if path is None:
+        if path is None or not self._api.measures:
             return False
         for content in (_read(path), b''):
             try:

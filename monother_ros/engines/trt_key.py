@@ -65,14 +65,20 @@ def make_key(bundle: Bundle, api: TrtApi, gpu: Gpu, settings: BuildSettings) -> 
     """
     Key of a build.
 
+    A plan of TensorRT for RTX depends on the compute capability alone: one that was compiled
+    ahead, on a machine without a GPU, is found by every GPU of that capability.
+
     :param bundle: what is built.
     :param api: with what.
-    :param gpu: for what.
+    :param gpu: for what; of its capability, or of the targets that the settings name.
     :param settings: how.
     """
     shapes = {spec.name: list(spec.shape) for spec in bundle.inputs}
-    trt = f'{api.flavour} {api.version}'
-    return CacheKey(bundle_hash(bundle), trt, gpu, settings.as_dict(), shapes)
+    data = settings.as_dict()
+    targets = data.pop('targets')
+    if api.flavour == 'tensorrt_rtx':
+        gpu = Gpu(capability=','.join(sorted(targets)) or gpu.capability)
+    return CacheKey(bundle_hash(bundle), f'{api.flavour} {api.version}', gpu, data, shapes)
 
 
 def bundle_hash(bundle: Bundle) -> str:
