@@ -182,6 +182,8 @@ def _openvino(bundle: Bundle, options: EngineOptions, against: str) -> Candidate
         return Candidate(name, options, against)
     if platform.machine().lower() not in X86:
         return Candidate(name, options, f'{platform.machine()} is no x86 CPU')
+    if options.plan.refit:
+        return Candidate(name, options, 'revisions will come, which it takes over slowly')
     if is_quantised(bundle):
         return Candidate(name, options, '', 'it runs INT8 networks fastest on x86')
     if options.precision not in (AUTO, 'bf16'):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from std_msgs.msg import String
 from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
 from monother_ros.core.errors import BundleError
 from monother_ros.core.pipeline import Pipeline, PipelineSettings
-from monother_ros.engines.base import Engine, EngineOptions
+from monother_ros.engines.base import Engine, EngineOptions, PlanOptions
 from monother_ros.engines.select import load_engine
 from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.diagnosed import DiagnosedNode
@@ -87,12 +88,12 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         parameters = self.start_parameters()
         self.statistics.clear()
         bundle = load_bundle(find_bundle(parameters.model))
-        options = EngineOptions(threads=parameters.threads, device=parameters.device, warmup=False)
+        folder = revision_folder(parameters.revisions)
+        options = self._engine_options(parameters, learns=folder is not None)
 
         def build(chosen: Bundle) -> Engine:
             return load_engine(chosen, parameters.engine, options)
 
-        folder = revision_folder(parameters.revisions)
         if folder is None:
             engine = build(bundle)
         else:
@@ -119,6 +120,25 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         self.get_logger().info(
             f'model {engine.bundle.name} revision {engine.bundle.revision} on {engine.name} '
             f'({engine.reason}); {describe_transport()}'
+        )
+
+    def _engine_options(self, parameters: DepthNodeParameters, *, learns: bool) -> EngineOptions:
+        """
+        How the engine runs.
+
+        :param learns: whether revisions of the model will come.
+        :raises EngineError: the device is none.
+        """
+        cache = parameters.engine_cache
+        return EngineOptions(
+            threads=parameters.threads,
+            device=parameters.device,
+            precision=parameters.precision,
+            warmup=False,
+            fallback=parameters.engine_fallback,
+            plan=PlanOptions(Path(cache).expanduser() if cache else None, refit=learns),
+            log=self.get_logger().info,
+            cancelled=lambda: not self.context.ok(),
         )
 
     def activate(self) -> None:

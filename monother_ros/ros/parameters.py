@@ -31,6 +31,7 @@ __all__ = [
 
 RELIABILITIES = ('best_effort', 'reliable')
 TRANSPORTS = ('raw', 'compressed')
+PRECISIONS = ('auto', 'fp32', 'fp16', 'fp16-safe', 'bf16')
 SYNC_POLICIES = ('nearest', 'approximate', 'exact')
 
 
@@ -50,10 +51,29 @@ class DepthNodeParameters(NodeParameters):
         optional=True,
     )
     engine: str = parameter(
-        'auto', "Inference engine by name; 'auto' takes the fastest that is installed."
+        'auto',
+        "Inference engine: 'auto' for the fastest that works here, or tensorrt, onnxruntime, "
+        'openvino.',
     )
     device: str = parameter(
-        'cpu', 'Where the engine runs, if it can choose.', choices=('cpu', 'cuda')
+        'auto',
+        "Where the engine runs: 'auto' for a GPU where one can be used, cpu, cuda, or cuda:1 for "
+        'a GPU by its index.',
+    )
+    precision: str = parameter(
+        'auto',
+        "Arithmetic of the engine; 'auto' takes the fastest that passes the acceptance test "
+        'against ONNX Runtime.',
+        choices=PRECISIONS,
+    )
+    engine_fallback: bool = parameter(
+        False,
+        'Go on with ONNX Runtime on the CPU where the engine cannot be built or its GPU is lost.',
+    )
+    engine_cache: str = parameter(
+        '',
+        'Folder of compiled engines; empty for $MONOTHER_ENGINES or ~/.cache/monother_ros/engines.',
+        optional=True,
     )
     threads: int = parameter(
         0, 'Threads of the inference engine; 0 takes one per core, at most 4.', low=0, high=64

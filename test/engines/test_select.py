@@ -14,7 +14,7 @@ from bundles import make_bundle
 
 from monother_ros.core.errors import EngineError
 from monother_ros.engines import select
-from monother_ros.engines.base import Engine, EngineOptions
+from monother_ros.engines.base import Engine, EngineOptions, PlanOptions
 from monother_ros.engines.check import Tolerance
 from monother_ros.engines.openvino import has_bf16
 from monother_ros.engines.quantised import is_quantised
@@ -145,6 +145,14 @@ def test_auto_leaves_openvino_where_it_does_not(bundle, monkeypatch):
     monkeypatch.setattr('platform.machine', lambda: 'aarch64')
     with load_engine(bundle, options=EngineOptions(precision='auto')) as engine:
         assert 'openvino on the CPU: aarch64 is no x86 CPU' in engine.reason
+
+
+def test_auto_leaves_openvino_where_revisions_come(bundle):
+    pytest.importorskip('openvino')
+    how = EngineOptions(precision='auto', plan=PlanOptions(refit=True))
+    with load_engine(bundle, options=how) as engine:
+        assert engine.name == 'onnxruntime'
+        assert 'revisions will come' in engine.reason or 'no x86' in engine.reason
 
 
 def test_openvino_that_is_refused_is_passed_over(bundle):
