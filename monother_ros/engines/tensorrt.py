@@ -80,12 +80,13 @@ class TensorRtEngine(Engine):
     def description(self) -> str:
         """Engine, version, device and precision in one line."""
         if self._fallback is not None:
-            return f'{self._fallback.description}, for TensorRT lost its GPU'
+            return f'{self._fallback.description}, for {self.name} lost its GPU'
         assert self._plan is not None
         running = self._running
         graph = 'closed' if running is None else running.graph
         how = 'CUDA graph' if graph == 'on' else f'CUDA graph {graph}'
-        return f'{self._api.label} on {self._cuda.description}, {self._plan.precision}, {how}'
+        name = f'{self._api.flavour} {self._api.version}'
+        return f'{name} on {self._cuda.description}, {self._plan.precision}, {how}'
 
     @property
     def precision(self) -> str:

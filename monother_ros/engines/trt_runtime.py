@@ -218,15 +218,19 @@ class RunningPlan:
         given = {name for name in names if engine.get_tensor_mode(name) == mode}
         wanted = {spec.name: spec for spec in bundle.inputs}
         if given != wanted.keys():
-            msg = f'the plan of {bundle.name} takes {sorted(given)}, not {sorted(wanted)}'
+            msg = (
+                f'the plan of {bundle.name} takes {sorted(given)}, its manifest says '
+                f'{sorted(wanted)}'
+            )
             raise EngineError(msg)
         for name, spec in wanted.items():
             shape = tuple(engine.get_tensor_shape(name))
-            if -1 in shape and not context.set_input_shape(name, spec.shape):
-                msg = f'the plan of {bundle.name} takes {name} as {shape}, not {spec.shape}'
-                raise EngineError(f'{msg}{self._messages.take()}')
-            if tuple(context.get_tensor_shape(name)) != spec.shape:
-                msg = f'the plan of {bundle.name} takes {name} as {shape}, not {spec.shape}'
+            fits = -1 not in shape or context.set_input_shape(name, spec.shape)
+            if not fits or tuple(context.get_tensor_shape(name)) != spec.shape:
+                msg = (
+                    f'the plan of {bundle.name} takes {name} as {shape}, its manifest says '
+                    f'{spec.shape}{self._messages.take()}'
+                )
                 raise EngineError(msg)
         unknown = context.infer_shapes()
         if unknown:
@@ -241,7 +245,7 @@ class RunningPlan:
             found = self._outputs[name].array.shape if name in self._outputs else None
             if found != (1, 1, height, width):
                 msg = (
-                    f'the plan of {bundle.name} gives {name} for {key} as {found}, not '
+                    f'the plan of {bundle.name} gives {name!r} for {key} as {found}, not '
                     f'{(1, 1, height, width)}'
                 )
                 raise EngineError(msg)

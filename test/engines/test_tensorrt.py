@@ -1,0 +1,506 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The TensorRT engine on the double of four versions of TensorRT and of CUDA."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import threading
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+from contract import EngineContract, apart, given
+from cuda_double import LOST, LaunchError, LogicError
+from trt_double import MAGIC, install
+
+from monother_ros.core.bundle import find_bundle, load_bundle
+from monother_ros.core.errors import EngineError
+from monother_ros.engines.base import EngineOptions, PlanOptions
+from monother_ros.engines.cuda import CudaLost
+from monother_ros.engines.select import load_engine
+from monother_ros.engines.tensorrt import TensorRtEngine
+from monother_ros.engines.trt_build import BuildCancelled
+from monother_ros.engines.trt_cache import PLAN, EngineCache
+from monother_ros.engines.trt_plans import graph_digest, l4t_release
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+
+VERSIONS = ('8.6.1', '10.3.0', '10.13.3.9', '11.4.0.106')
+X = {'thermal': np.full((1, 1, 24, 32), 0.5, np.float32)}
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp('models') / 'tiny', 24, 32)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes the double; in the end nothing may be left on its GPU or have been misused."""
+    made = []
+
+    def make(version='10.3.0', **fields):
+        made.append(install(monkeypatch, version, **fields))
+        return made[-1]
+
+    yield make
+    for double in made:
+        world = double.world
+        assert not world.misuse
+        assert world.depth == 0
+        if not world.lost:
+            assert not world.blocks, 'memory of the GPU was not freed'
+            assert not getattr(world, 'bindings', type('', (), {'alive': 0})).alive
+
+
+@pytest.fixture(params=VERSIONS)
+def gpu(request, machine):
+    return machine(request.param)
+
+
+class Maker:
+    """Engines with one cache, and what they said."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.said = []
+
+    def __call__(self, bundle, **fields):
+        plan = fields.pop('plan', {})
+        fields = {'device': 'auto', 'precision': 'auto', 'threads': 1, **fields}
+        plan = PlanOptions(cache=self.folder, **plan)
+        return TensorRtEngine(bundle, EngineOptions(plan=plan, log=self.said.append, **fields))
+
+    @property
+    def text(self):
+        return '\n'.join(self.said)
+
+    @property
+    def entries(self):
+        return EngineCache(self.folder).entries()
+
+
+@pytest.fixture
+def make(tmp_path):
+    return Maker(tmp_path / 'cache')
+
+
+class _Contract(EngineContract):
+    version = '10.3.0'
+    options: dict = {}
+
+    @pytest.fixture(autouse=True)
+    def _machine(self, machine, tmp_path):
+        self.double = machine(self.version)
+        self.make = Maker(tmp_path / 'cache')
+
+    def build(self, bundle, **options):
+        return self.make(bundle, **{'precision': 'fp32', **self.options, **options})
+
+
+class TestContractOf10Refit(_Contract):
+    options = {'plan': {'refit': True}}
+
+    def test_that_weights_were_refitted(self, bundle, tmp_path):
+        pytest.importorskip('torch')
+        first, second = apart(bundle, tmp_path / 'a', {}, 'a'), apart(bundle, tmp_path / 'b', {})
+        with self.build(first) as engine, engine.prepare(second):
+            assert (self.double.builds, self.double.refits) == (1, 1)
+
+
+class TestContractOf11Half(_Contract):
+    version = '11.4.0.106'
+    options = {'precision': 'fp16'}
+    rtol = 0.002
+
+
+# plans and their acceptance
+
+
+def test_builds_once_then_takes_the_plan_from_the_cache(gpu, make, tiny):
+    with make(tiny) as engine:
+        assert engine.precision == 'fp16'
+        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=2e-3)
+        assert engine.description.startswith(f'tensorrt {gpu.version} on Double (sm_87), fp16')
+    assert gpu.builds == 1
+    with make(tiny) as engine:
+        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=2e-3)
+    assert gpu.builds == 1
+    (entry,) = make.entries
+    assert entry.acceptance['precision'] == 'fp16'
+    assert entry.acceptance['verdicts'][-1]['accepted']
+    assert entry.acceptance['verdicts'][-1]['mean'] < 0.002
+    assert entry.key['gpu']['name'] == 'Double'
+    assert json.dumps(entry.acceptance)
+
+
+def test_lite_network(gpu, make):
+    lite = load_bundle(find_bundle('lite'))
+    inputs = np.random.default_rng(1).normal(0, 1, lite.inputs[0].shape).astype(np.float32)
+    with make(lite, precision='fp32') as engine, load_engine(lite, 'onnxruntime') as reference:
+        found, wanted = engine.infer({'thermal': inputs}), reference.infer({'thermal': inputs})
+    np.testing.assert_allclose(found['depth'], wanted['depth'], rtol=1e-3)
+
+
+def only_single(header, outputs):
+    """Half precision is metres off, as reports of some versions say."""
+    return {k: v * 1.1 if header['half'] else v for k, v in outputs.items()}
+
+
+def test_wrong_half_precision_is_refused_with_its_numbers(gpu, make, tiny):
+    gpu.spoil = only_single
+    with make(tiny) as engine:
+        assert engine.precision == 'fp32'
+    assert 'fp16 is refused: depth is off by' in make.text
+    assert 'fp16-safe is refused: depth is off by' in make.text
+    assert gpu.builds == 3
+    make.said.clear()
+    with make(tiny) as engine:
+        assert engine.precision == 'fp32'
+    assert gpu.builds == 3, 'what was refused once is not built again'
+    assert 'fp16 was refused before: depth is off by' in make.text
+
+
+def test_scale_that_varies_from_frame_to_frame_is_refused(machine, make, tiny):
+    gpu, count = machine('10.3.0'), itertools.count()
+
+    def spoil(header, outputs):
+        scale = 1 + 0.05 * (next(count) % 3) * header['half']
+        return {**outputs, 'depth': outputs['depth'] * np.float32(scale)}
+
+    gpu.spoil = spoil
+    with make(tiny) as engine:
+        assert engine.precision == 'fp32'
+    assert 'fp16 is refused: the same frame gives depth that differs' in make.text
+
+
+def test_no_precision_passes(machine, make, tiny):
+    gpu = machine()
+    gpu.spoil = lambda header, outputs: {k: v * 2 for k, v in outputs.items()}
+    with pytest.raises(EngineError, match='no precision passes the acceptance test'):
+        make(tiny)
+    with pytest.raises(EngineError, match='no precision'):
+        make(tiny)
+    assert gpu.builds == 3
+    engine = load_engine(
+        tiny,
+        'tensorrt',
+        EngineOptions(device='auto', fallback=True, plan=PlanOptions(cache=make.folder)),
+    )
+    with engine:
+        assert engine.name == 'onnxruntime'
+        assert 'no precision' in engine.reason
+
+
+def test_auto_takes_tensorrt(machine, make, tiny):
+    machine()
+    options = EngineOptions(
+        device='auto', precision='auto', plan=PlanOptions(cache=make.folder), threads=1
+    )
+    with load_engine(tiny, 'auto', options) as engine:
+        assert engine.name == 'tensorrt'
+        assert engine.reason.startswith('auto took tensorrt on a GPU')
+
+
+def test_other_limits_are_judged_anew_without_a_build(machine, make, tiny):
+    from monother_ros.engines.check import Tolerance
+
+    gpu = machine()
+    make(tiny).close()
+    with make(tiny, tolerance=Tolerance(mean=1e-5)) as engine:
+        assert engine.precision != 'fp16'
+    assert 'fp16 is refused' in make.text
+    assert gpu.builds == 2 + (engine.precision == 'fp32')
+
+
+def test_damaged_plan_is_built_again(gpu, make, tiny):
+    make(tiny).close()
+    (entry,) = make.entries
+    path = entry.path / PLAN
+    path.write_bytes(path.read_bytes()[:-7])
+    with make(tiny) as engine:
+        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=2e-3)
+    assert gpu.builds == 2
+
+
+def test_plan_that_tensorrt_does_not_load_is_built_again(gpu, make, tiny):
+    make(tiny).close()
+    gpu.world.fail('Runtime.deserialize_cuda_engine', None)
+    with make(tiny) as engine:
+        assert engine.infer(X)['depth'].size
+    assert gpu.builds == 2
+    assert 'does not load the plan of tiny' in make.text
+
+
+def test_version_compatible_plan(gpu, make, tiny):
+    with make(tiny, plan={'version_compatible': True, 'hardware_compatible': True}) as engine:
+        assert engine.infer(X)['depth'].size
+    assert make.entries[0].key['settings']['version_compatible']
+
+
+def test_build_that_is_stopped_tries_no_other_precision(machine, make, tiny):
+    gpu = machine('10.13.3.9')
+    stopped = threading.Event()
+    gpu.world.fail('Builder.build_serialized_network', None)
+    stopped.set()
+    with pytest.raises(BuildCancelled):
+        make(tiny, cancelled=stopped.is_set)
+    assert gpu.builds == 0
+    assert not make.entries
+
+
+def test_build_that_fails_goes_on_with_the_next_precision(gpu, make, tiny):
+    gpu.world.fail('Builder.build_serialized_network', None)
+    with make(tiny) as engine:
+        assert engine.precision == 'fp16-safe'
+    assert 'fp16 is refused: cannot be built' in make.text
+
+
+def test_cache_that_cannot_be_written(machine, make, tiny, monkeypatch):
+    machine()
+
+    def full(*_, **__):
+        msg = 'No space left on device'
+        raise EngineError(msg)
+
+    monkeypatch.setattr(EngineCache, 'store', full)
+    with make(tiny) as engine, engine.prepare(tiny) as following:
+        assert following.infer(X)['depth'].size
+    assert 'No space left on device; it will be built again' in make.text
+
+
+# running
+
+
+def test_graph_is_recorded_and_launched(gpu, make, tiny):
+    with make(tiny) as engine:
+        assert engine.description.endswith('fp16, CUDA graph')
+        gpu.world.calls.clear()
+        engine.infer(X)
+        assert gpu.world.calls == ['cuGraphLaunch', 'cuStreamSynchronize']
+        for value in (0.1, 0.9, 0.4):
+            depth = engine.infer(given(tiny, value))['depth'][0, 0, 9, 9]
+            assert depth == pytest.approx(32 - 30 * value, rel=2e-3)
+
+
+def test_without_a_graph(gpu, make, tiny):
+    with make(tiny, cuda_graph=False) as engine:
+        gpu.world.calls.clear()
+        engine.infer(X)
+        assert gpu.world.calls == [
+            'memcpy_htod_async',
+            'IExecutionContext.execute_async_v3',
+            'memcpy_dtoh_async',
+            'memcpy_dtoh_async',
+            'cuStreamSynchronize',
+        ]
+
+
+@pytest.mark.parametrize(
+    'failure', ['cuStreamBeginCapture', 'cuStreamEndCapture', 'cuGraphInstantiate', 'cuGraphLaunch']
+)
+def test_graph_that_cannot_be_recorded_is_left_out(machine, make, tiny, failure):
+    gpu = machine()
+    gpu.world.fail(failure, *[901] * 4)
+    with make(tiny) as engine:
+        assert f'CUDA graph off: {failure} failed' in engine.description
+        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=2e-3)
+
+
+def test_graph_with_other_numbers_is_left_out(machine, make, tiny):
+    gpu = machine()
+    wrong = itertools.count(1)
+    gpu.spoil = lambda _, outputs: {k: v * (next(wrong) == 3 or 1) * 1.0 for k, v in outputs.items()}
+    gpu.spoil = lambda _, outputs: (
+        {k: v * 0 for k, v in outputs.items()} if next(wrong) == 2 else outputs
+    )
+    with make(tiny) as engine:
+        assert 'CUDA graph off: the recorded work gives other numbers' in engine.description
+
+
+def test_without_bindings_for_graphs(machine, make, tiny):
+    machine(graphs=False)
+    with make(tiny) as engine:
+        assert "CUDA graph off: no CUDA graphs without NVIDIA's bindings" in engine.description
+        assert engine.infer(X)['depth'].size
+
+
+def test_old_bindings_for_graphs(machine, make, tiny):
+    machine(old=True)
+    with make(tiny) as engine:
+        assert engine.description.endswith('CUDA graph')
+
+
+def test_shared_memory_is_not_copied(gpu, make, tiny):
+    gpu.world.integrated = True
+    with make(tiny, cuda_graph=False) as engine:
+        gpu.world.calls.clear()
+        for value in (0.1, 0.9):
+            depth = engine.infer(given(tiny, value))['depth'][0, 0, 9, 9]
+            assert depth == pytest.approx(32 - 30 * value, rel=2e-3)
+        assert gpu.world.calls.count('memcpy_htod_async') == 0
+    with make(tiny, cuda_graph=False, zero_copy=False) as engine:
+        gpu.world.calls.clear()
+        engine.infer(X)
+        assert gpu.world.calls.count('memcpy_htod_async') == 1
+
+
+def test_outputs_outlive_the_engine(machine, make, tiny):
+    machine()
+    with make(tiny) as engine:
+        first = engine.infer(given(tiny, 0.1))['depth']
+        engine.infer(given(tiny, 0.9))
+    assert first[0, 0, 9, 9] == pytest.approx(29, rel=2e-3)
+
+
+def test_run_that_fails_names_what_tensorrt_says(gpu, make, tiny):
+    with make(tiny, cuda_graph=False) as engine:
+        gpu.world.fail('IExecutionContext.execute_async_v3', False)
+        with pytest.raises(EngineError, match='TensorRT failed to run tiny') as caught:
+            engine.infer(X)
+        assert not isinstance(caught.value, CudaLost)
+        assert engine.infer(X)['depth'].size
+
+
+def test_error_of_cuda_is_clear(gpu, make, tiny):
+    with make(tiny, cuda_graph=False) as engine:
+        gpu.world.fail('memcpy_htod_async', LogicError('cuMemcpyHtoDAsync failed: invalid argument'))
+        with pytest.raises(EngineError, match=r'CUDA could not run tiny on Double \(sm_87\): cuMem'):
+            engine.infer(X)
+        assert engine.infer(X)['depth'].size
+
+
+def test_no_memory_for_a_context(gpu, make, tiny):
+    gpu.world.fail('ICudaEngine.create_execution_context', None, None, None)
+    with pytest.raises(EngineError, match='makes no execution context .* MiB of the GPU are free'):
+        make(tiny)
+
+
+def test_short_of_memory(machine, make, tiny):
+    from cuda_double import MemoryError as OutOfMemory
+
+    gpu = machine()
+    gpu.world.fail('mem_alloc', *[OutOfMemory('cuMemAlloc failed: out of memory')] * 3)
+    with pytest.raises(EngineError, match='out of memory; close other programs on the GPU'):
+        make(tiny)
+
+
+# a lost context
+
+
+@pytest.mark.parametrize('graph', [True, False])
+def test_lost_context_is_reported(gpu, make, tiny, graph):
+    engine = make(tiny, cuda_graph=graph)
+    gpu.world.lost = LOST
+    for _ in range(2):
+        with pytest.raises(CudaLost, match='this process cannot use the GPU any more'):
+            engine.infer(X)
+    engine.close()
+    engine.close()
+
+
+@pytest.mark.parametrize('graph', [True, False])
+def test_lost_context_falls_back_where_told_so(gpu, make, tiny, graph):
+    engine = make(tiny, cuda_graph=graph, fallback=True)
+    assert engine.infer(X)['depth'].size
+    gpu.world.lost = LOST
+    for _ in range(2):
+        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=1e-5)
+    assert engine.reason.startswith('fell back to onnxruntime: CUDA could not run tiny')
+    assert 'illegal memory access' in make.said[-1]
+    assert 'tensorrt lost its GPU' in engine.description
+    assert engine.precision == 'fp32'
+    with engine.prepare(tiny) as following:
+        assert following.infer(X)['depth'].size
+        assert following.reason == engine.reason
+        assert 'tensorrt lost its GPU' in following.description
+    engine.close()
+    with pytest.raises(EngineError, match='has been closed'):
+        engine.infer(X)
+
+
+def test_context_lost_while_a_plan_is_tried_out(machine, make, tiny):
+    gpu = machine()
+
+    def spoil(header, outputs):
+        gpu.world.lost = LOST
+        msg = f'cuStreamSynchronize failed: {LOST}'
+        raise LaunchError(msg)
+
+    gpu.spoil = spoil
+    with pytest.raises(CudaLost):
+        make(tiny)
+    assert gpu.builds == 1, 'no other precision can help'
+
+
+# what is missing
+
+
+def test_without_pycuda(machine, make, tiny, monkeypatch):
+    import sys
+
+    machine()
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', None)
+    with pytest.raises(EngineError, match='PyCUDA cannot be imported .*pip install pycuda'):
+        make(tiny)
+
+
+def test_without_a_driver_or_gpu(machine, make, tiny):
+    gpu = machine()
+    gpu.world.fail('init', LogicError('cuInit failed: no CUDA-capable device is detected'))
+    with pytest.raises(EngineError, match=r'CUDA cannot be used here: .*nvidia-smi'):
+        make(tiny)
+    with pytest.raises(EngineError, match='there is no GPU 3; CUDA sees 1'):
+        make(tiny, device='cuda:3')
+
+
+@pytest.mark.parametrize(
+    ('fields', 'sentence'),
+    [({'device': 'cpu'}, "device is 'cpu'"), ({'precision': 'bf16'}, "no precision 'bf16' here")],
+)
+def test_options_that_tensorrt_has_not(machine, make, tiny, fields, sentence):
+    machine()
+    with pytest.raises(EngineError, match=sentence):
+        make(tiny, **fields)
+
+
+def test_release_of_a_jetson(tmp_path):
+    path = tmp_path / 'nv_tegra_release'
+    assert l4t_release(path) == ''
+    path.write_text('# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64')
+    assert l4t_release(path) == '36.4.3'
+
+
+def test_warnings_of_tensorrt_are_handed_on(machine, make, tiny):
+    from monother_ros.engines.trt_runtime import Messages
+
+    said = []
+    messages = Messages(said.append)
+    messages(logging.INFO, 'much')
+    messages(logging.WARNING, 'some')
+    for k in range(5):
+        messages(logging.ERROR, f'bad {k}')
+    assert said[0] == 'TensorRT: some'
+    assert messages.take() == ': bad 2; bad 3; bad 4'
+    assert messages.take() == ''
+
+
+def test_digest_of_a_graph_knows_structure_and_not_weights(tiny, tmp_path):
+    import onnx
+
+    model = onnx.load_model_from_string(tiny.model_path.read_bytes())
+    first = graph_digest(model.SerializeToString())
+    kernel = onnx.numpy_helper.to_array(model.graph.initializer[0])
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(kernel * 2, 'kernel'))
+    model.producer_name = 'somebody else'
+    assert graph_digest(model.SerializeToString()) == first
+    model.graph.node[1].op_type = 'Div'
+    assert graph_digest(model.SerializeToString()) != first
+
+
+def test_plans_of_the_double_are_none_of_tensorrt():
+    assert not MAGIC.startswith(b'ftrt')
