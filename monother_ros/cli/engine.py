@@ -22,6 +22,7 @@ from monother_ros.engines.trt_cache import (
     Gpu,
     make_key,
 )
+from monother_ros.engines.trt_plans import verdict_of
 
 if TYPE_CHECKING:
     from monother_ros.core.bundle import Bundle
@@ -183,7 +184,9 @@ def _list(cache: EngineCache, arguments: argparse.Namespace) -> int:
     if not entries:
         print(f'{cache.folder}: no plans yet')
         return 0
-    rows = [('plan', 'bundle', 'precision', 'for', 'by', 'MB', 'accepted', 'used')]
+    rows: list[tuple[str, ...]] = [
+        ('plan', 'bundle', 'precision', 'for', 'by', 'MB', 'accepted', 'used')
+    ]
     rows += [_row(entry) for entry in entries]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
@@ -196,9 +199,8 @@ def _list(cache: EngineCache, arguments: argparse.Namespace) -> int:
 def _row(entry: CacheEntry) -> tuple[str, ...]:
     """One line of the table."""
     gpu, notes = entry.key.get('gpu', {}), entry.notes
-    accepted = '-'
-    if entry.acceptance is not None:
-        accepted = 'yes' if entry.acceptance.get('accepted') else 'NO'
+    verdict = verdict_of(entry)
+    accepted = '-' if verdict is None else 'yes' if verdict['accepted'] else 'NO'
     return (
         entry.path.name[:_SHORT],
         f'{notes.get("name", "?")} {notes.get("revision", "?")}',
