@@ -84,12 +84,11 @@ class OnnxRuntimeEngine(Engine):
         settings.inter_op_num_threads = 1
         settings.log_severity_level = _ERRORS_ONLY
         settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        providers = self._providers(ort)
         # ONNX Runtime borrows the memory of the values until the session has been built
         values = self._hand_over(ort, settings)
         try:
-            session = ort.InferenceSession(
-                str(bundle.model_path), settings, providers=self._providers(ort)
-            )
+            session = ort.InferenceSession(str(bundle.model_path), settings, providers=providers)
         except Exception as err:  # ONNX Runtime raises many types of its own
             msg = f'{bundle.model_path} cannot be loaded by onnxruntime: {err}'
             raise EngineError(msg) from err

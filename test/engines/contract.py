@@ -208,7 +208,6 @@ class EngineContract:
         assert engine.infer(given(bundle))['depth'].size
 
     def test_prepare_takes_new_weights_and_shares_nothing(self, bundle, tmp_path):
-        pytest.importorskip('torch', reason='the weights are laid beside the graph by networks/')
         first = apart(bundle, tmp_path / 'a', {}, 'a')
         farther = {'farthest': np.asarray(52.0, np.float32)}
         second = apart(bundle, tmp_path / 'b', farther, 'b')
@@ -223,7 +222,6 @@ class EngineContract:
                 self.near(back.infer(given(bundle))['depth'][0, 0, 5:-5, 5:-5], 17)
 
     def test_prepare_while_others_infer(self, bundle, tmp_path):
-        pytest.importorskip('torch', reason='the weights are laid beside the graph by networks/')
         first = apart(bundle, tmp_path / 'a', {}, 'a')
         second = apart(bundle, tmp_path / 'b', {'farthest': np.asarray(52.0, np.float32)}, 'b')
         errors, stop = [], threading.Event()

@@ -85,7 +85,6 @@ def test_precision_and_device_it_has_not(tiny):
 
 
 def test_weights_of_a_revision_equal_a_patched_model(lite, tmp_path):
-    pytest.importorskip('torch')
     rng = np.random.default_rng(2)
     inputs = rng.normal(0, 1, lite.inputs[0].shape).astype(np.float32)
     model = lite.model_path.read_bytes()
