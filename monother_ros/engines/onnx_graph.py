@@ -5,7 +5,8 @@ The network of a bundle as one ONNX graph that is easy to type: float32, named, 
 
 The exporter writes shapes and paddings as small subgraphs of constants. They are computed here,
 since parsers before TensorRT 10 want the bias of a convolution and the sizes of a resize as plain
-values. Weights keep their names and stay as they are, so that a revision can exchange them.
+values. Large weights keep their names and stay as they are; what a revision exchanges in small
+tables arrives with its own graph, which is folded in the same way.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ FOLDED = frozenset(
 
 LARGEST = 1 << 20
 """Elements of a folded constant; what is larger stays a computation."""
+
+
+TABLE = 4096
+"""Elements of a floating point initialiser up to which it is folded as a constant is."""
 
 
 def bundle_model(bundle: Bundle) -> Any:
@@ -256,8 +261,12 @@ def _fold(onnx: Any, model: Any) -> None:
     single = onnx.TensorProto.FLOAT
     shapes = {v.name: static_shape(v) for v in (*graph.input, *graph.value_info)}
     shapes.update({item.name: tuple(item.dims) for item in graph.initializer})
-    # weights are learned; what is made of them stays a computation
-    plain = {item.name: item for item in graph.initializer if item.data_type != single}
+    # large weights are learned; what is made of them stays a computation
+    plain = {
+        item.name: item
+        for item in graph.initializer
+        if item.data_type != single or int(np.prod(item.dims, dtype=np.int64)) <= TABLE
+    }
     constant, folded, rest, added = set(plain), [], [], []
     for node in graph.node:
         name = node.input[0] if node.input else ''

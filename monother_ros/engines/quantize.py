@@ -10,6 +10,8 @@ fold. The metric head is left alone. Ranges come from the calibrators of ONNX Ru
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,17 +158,21 @@ def _ranges(
         plain = Path(folder) / 'plain.onnx'
         plain.write_bytes(model.SerializeToString())
         try:
-            calibrator = create_calibrator(
-                str(plain),
-                list(QUANTISED),
-                augmented_model_path=str(Path(folder) / 'augmented.onnx'),
-                calibrate_method=method,
-                extra_options=extra,
-            )
+            # the calibrators print what they do
+            with contextlib.redirect_stdout(io.StringIO()):
+                calibrator = create_calibrator(
+                    str(plain),
+                    list(QUANTISED),
+                    augmented_model_path=str(Path(folder) / 'augmented.onnx'),
+                    calibrate_method=method,
+                    extra_options=extra,
+                )
             for k, feed in enumerate(feeds):
-                calibrator.collect_data(One(feed))
+                with contextlib.redirect_stdout(io.StringIO()):
+                    calibrator.collect_data(One(feed))
                 say(f'calibration: frame {k + 1} of {len(feeds)}')
-            found = dict(calibrator.compute_data().items())
+            with contextlib.redirect_stdout(io.StringIO()):
+                found = dict(calibrator.compute_data().items())
         except Exception as err:  # ONNX Runtime raises many types of its own
             msg = f'calibration failed: {err}'
             raise EngineError(msg) from err

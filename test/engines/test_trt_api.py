@@ -37,8 +37,8 @@ def made(api):
 
 
 def names(config):
-    """Flags that were set."""
-    return set(config._impl.flags_set)
+    """Flags that were set, without the one that is set from the beginning."""
+    return set(config._impl.flags_set) - {'TF32'}
 
 
 def test_without_tensorrt_it_says_what_to_install(monkeypatch):
@@ -86,6 +86,7 @@ def test_half_precision_needs_a_flag_in_8_alone(api):
     api.set_precision(config, half=True, int8=True)
     wanted = {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS'} if api.major < 10 else set()
     assert names(config) == wanted
+    assert 'TF32' not in config._impl.flags_set
 
 
 def test_refit_of_some_weights_where_there_is_such_a_thing(api):
