@@ -13,6 +13,7 @@ from monother_ros import __version__
 from monother_ros.core.errors import MonotherError
 
 VERBS = {
+    'doctor': 'look at what is installed, chosen and wrong, with advice',
     'demo': 'take a drive through the real nodes and report what came out',
     'sim': 'render a simulated drive into a rosbag2',
     'play': 'publish a recorded bag on real topics',

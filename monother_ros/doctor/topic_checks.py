@@ -137,8 +137,6 @@ def _silent(seen: Seen, names: str) -> tuple[str, str, str]:
     """State, text and advice of a topic on which nothing came."""
     if not seen.publishers:
         return WARN, f'{seen.kind}, nobody publishes', 'start the camera driver'
-    if all(durability == 'unknown' for _, durability, _ in seen.publishers):
-        return WARN, f'{seen.kind} by {names}, nothing came', 'is the camera streaming?'
     advice = (
         f'is the camera streaming? Best-effort messages above {DEFAULT_SEGMENT // 1024} KiB are '
         'lost without the Fast DDS profile (see Transport), across Docker without --ipc=host'
