@@ -115,7 +115,7 @@ def _trial(
             'scale': list(verdict.scale),
             'text': verdict.text,
         }
-        figures['latency_ms'] = latency(engine)
+        figures['latency_ms'] = latency(engine, RUNS)
         figures['memory_mib'] = {
             'process': (_resident() - before) / 2**20,
             'gpu': (gpu_before - gpu_after) / 2**20 if gpu_before and gpu_after else None,
@@ -128,7 +128,7 @@ def _trial(
             figures['cached_s'] = time.perf_counter() - start
             del again
         with build_engine(base, kind, replace(options, cuda_graph=False)) as plain:
-            figures['latency_without_graph_ms'] = latency(plain)
+            figures['latency_without_graph_ms'] = latency(plain, RUNS)
     return figures
 
 
