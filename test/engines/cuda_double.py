@@ -166,9 +166,6 @@ class _Context:
     _world: World
 
     def push(self) -> None:
-        fault = self._world.fault('cuCtxPushCurrent')
-        if isinstance(fault, BaseException):
-            raise fault
         self._world.contexts.depth = self._world.depth + 1
 
     @classmethod

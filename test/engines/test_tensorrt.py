@@ -138,7 +138,8 @@ def test_builds_once_then_takes_the_plan_from_the_cache(gpu, make, tiny):
     assert json.dumps(entry.acceptance)
 
 
-def test_lite_network(gpu, make):
+def test_lite_network(machine, make):
+    machine('10.13.3.9')
     lite = load_bundle(find_bundle('lite'))
     inputs = np.random.default_rng(1).normal(0, 1, lite.inputs[0].shape).astype(np.float32)
     with make(lite, precision='fp32') as engine, load_engine(lite, 'onnxruntime') as reference:
@@ -148,7 +149,7 @@ def test_lite_network(gpu, make):
 
 def only_single(header, outputs):
     """Half precision is metres off, as reports of some versions say."""
-    return {k: v * 1.1 if header['half'] else v for k, v in outputs.items()}
+    return {**outputs, 'depth': outputs['depth'] * np.float32(1.1 if header['half'] else 1)}
 
 
 def test_wrong_half_precision_is_refused_with_its_numbers(gpu, make, tiny):
@@ -314,7 +315,6 @@ def test_graph_that_cannot_be_recorded_is_left_out(machine, make, tiny, failure)
 def test_graph_with_other_numbers_is_left_out(machine, make, tiny):
     gpu = machine()
     wrong = itertools.count(1)
-    gpu.spoil = lambda _, outputs: {k: v * (next(wrong) == 3 or 1) * 1.0 for k, v in outputs.items()}
     gpu.spoil = lambda _, outputs: (
         {k: v * 0 for k, v in outputs.items()} if next(wrong) == 2 else outputs
     )

@@ -6,7 +6,8 @@ Keeps of the recorded signatures what the double of TensorRT is checked against.
     python reduce.py FOLDER
 
 FOLDER holds ``trt_api_VERSION.json`` for each version, made from the docstrings of the real
-bindings; ``signatures.json`` beside this file is written from them.
+bindings, and ``pycuda_VERSION.txt``; ``signatures.json`` and ``pycuda.json`` beside this file are
+written from them. ``cuda_bindings.json`` holds first lines of docstrings of cuda-bindings 13.5.0.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ CLASSES = (
     'ITensor ITimingCache Logger MemoryPoolType NetworkDefinitionCreationFlag OnnxParser '
     'OnnxParserRefitter ParserError ProfilingVerbosity Refitter Runtime TensorIOMode '
     'TensorLocation Weights'
+).split()
+
+PYCUDA = (
+    'Device Context Stream DeviceAllocation HostPointer HostAllocation host_alloc_flags '
+    'device_attribute mem_alloc mem_get_info pagelocked_empty memcpy_htod_async memcpy_dtoh_async'
 ).split()
 
 SHORT = (
@@ -66,6 +72,34 @@ def reduce(folder: Path) -> dict:
     return {'versions': list(VERSIONS), 'classes': classes}
 
 
+def reduce_pycuda(path: Path) -> dict:
+    """
+    Classes with their members, functions with their signatures.
+
+    :param path: of the recorded text.
+    """
+    classes, functions = {}, {}
+    for line in path.read_text().splitlines():
+        found = re.match(r'class (\w+)\(\w+\) __int__=(\w+): (.*)', line)
+        if found and found[1] in PYCUDA:
+            members = [part.split('::')[0].strip() for part in re.split(r' \| ', found[3])]
+            kept = [name for name in members if name not in dir(int)]
+            classes[found[1]] = {'int': found[2] == 'True', 'members': kept}
+        name, _, text = line.partition(': ')
+        if name in PYCUDA and 'C++' in text:
+            functions[name] = text.partition(' -> ')[0]
+    return {'version': path.stem.partition('_')[2], 'classes': classes, 'functions': functions}
+
+
+def lines_of(data: dict) -> str:
+    """JSON with one line for each class, to be read and compared."""
+    inner = ',\n '.join(f'{json.dumps(k)}: {json.dumps(v)}' for k, v in data['classes'].items())
+    rest = {key: value for key, value in data.items() if key != 'classes'}
+    return json.dumps(rest)[:-1] + ', "classes": {\n ' + inner + '\n}}\n'
+
+
 if __name__ == '__main__':
-    lines = json.dumps(reduce(Path(sys.argv[1])), indent=1)
-    (Path(__file__).parent / 'signatures.json').write_text(lines + '\n')
+    folder, here = Path(sys.argv[1]), Path(__file__).parent
+    (here / 'signatures.json').write_text(lines_of(reduce(folder)))
+    recorded = next(folder.glob('pycuda_*.txt'))
+    (here / 'pycuda.json').write_text(lines_of(reduce_pycuda(recorded)))
