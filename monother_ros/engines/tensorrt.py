@@ -56,16 +56,14 @@ class TensorRtEngine(Engine):
     def __init__(self, bundle: Bundle, options: EngineOptions | None = None) -> None:
         """See the class."""
         self._begin(bundle, options or EngineOptions(device=AUTO, precision=AUTO))
-        ladder = self._ladder()
+        self._ladder()
         if self.options.gpu is None:
             msg = f"TensorRT needs a GPU, but the device is {CPU!r}; give 'auto' or 'cuda'"
             raise EngineError(msg)
         self._api = find_trt()
         self._cuda = open_cuda(self.options.gpu)
         self._plans = Plans(self._api, self._cuda, self.options)
-        self._running, plan = self._make(ladder)
-        # the plan lies in the cache: its bytes need not stay in memory
-        self._plan = plan if plan.entry is None else replace(plan, content=b'')
+        self._start(donors=True)
 
     def _begin(self, bundle: Bundle, options: EngineOptions) -> None:
         """What every engine has, with a plan or without."""
@@ -124,10 +122,11 @@ class TensorRtEngine(Engine):
         if lost:
             return self._without_gpu(bundle)
         refitted = None if plan is None else self._refitted(plan, bundle)
-        if refitted is None:
-            return super().prepare(bundle)
         engine = self._bare(bundle)
-        engine._running, engine._plan = refitted, plan
+        if refitted is None:
+            engine._start(donors=False)
+        else:
+            engine._running, engine._plan = refitted, plan
         return engine
 
     def close(self) -> None:
@@ -152,7 +151,13 @@ class TensorRtEngine(Engine):
             raise EngineError(msg)
         return LADDER[LADDER.index(wanted) :]
 
-    def _make(self, ladder: tuple[str, ...]) -> tuple[RunningPlan, Plan]:
+    def _start(self, *, donors: bool) -> None:
+        """Get a plan to run; not one of another revision where that was tried in vain."""
+        self._running, plan = self._make(self._ladder(), donors=donors)
+        # the plan lies in the cache: its bytes need not stay in memory
+        self._plan = plan if plan.entry is None else replace(plan, content=b'')
+
+    def _make(self, ladder: tuple[str, ...], *, donors: bool) -> tuple[RunningPlan, Plan]:
         """A plan that passed the test, by the first precision that has one."""
         limits, say = limits_of(self.options), self.options.say
         for k, precision in enumerate(ladder):
@@ -160,7 +165,8 @@ class TensorRtEngine(Engine):
             known = None if plan is None or plan.entry is None else plan.entry
             verdict = None if known is None else verdict_of(known)
             if plan is None or known is None or verdict is None or not _same_limits(known, limits):
-                return self._from_donor(ladder[k:]) or self._tried(ladder[k:], limits)
+                donated = self._from_donor(ladder[k:]) if donors else None
+                return donated or self._tried(ladder[k:], limits)
             if verdict['accepted']:
                 try:
                     return self._run(plan, self.bundle), plan

@@ -115,7 +115,7 @@ class Error(Exception):
     """pycuda.driver.Error."""
 
 
-class MemoryError(Error):  # noqa: A001  its name there
+class MemoryError(Error):
     """pycuda.driver.MemoryError."""
 
 
@@ -250,7 +250,9 @@ def make_driver(world: World) -> types.ModuleType:
     module = types.ModuleType('pycuda.driver')
     made: dict[str, Any] = {}
     for kind in (Stream, _Context, _HostAllocation, _DeviceAllocation):
-        made[kind.__name__.lstrip('_')] = type(kind.__name__.lstrip('_'), (kind,), {'_world': world})
+        made[kind.__name__.lstrip('_')] = type(
+            kind.__name__.lstrip('_'), (kind,), {'_world': world}
+        )
     started: list[int] = []
 
     class Device:
@@ -450,7 +452,9 @@ def make_bindings(world: World, *, old: bool = False) -> types.ModuleType:
     return module
 
 
-def install_cuda(monkeypatch: Any, world: World, *, graphs: bool = True, old: bool = False) -> None:
+def install_cuda(
+    monkeypatch: Any, world: World, *, graphs: bool = True, old: bool = False
+) -> None:
     """
     Put the doubles where the real modules would be imported from.
 

@@ -214,7 +214,7 @@ def test_every_weight_is_exchanged(plan, tiny):
     api, engine, logger, _ = plan
     rng = np.random.default_rng(1)
     model = patched(tiny.model_path.read_bytes(), {'farthest': np.asarray(60, np.float32)})
-    assert refit_plan(api, engine, logger, model) == 8
+    assert refit_plan(api, engine, logger, model) == 7
     inputs = {'thermal': rng.uniform(0, 1, (1, 1, 24, 32)).astype(np.float32)}
     found = session_of(engine._impl.content).run(None, inputs)
     wanted = session_of(model).run(None, inputs)

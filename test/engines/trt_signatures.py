@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ SEVERITIES = ('INTERNAL_ERROR', 'ERROR', 'WARNING', 'INFO', 'VERBOSE')
 class RecordedEnum:
     """A pybind11 enumeration: members with a name and a value, int() works."""
 
-    __members__: dict[str, RecordedEnum] = {}
+    __members__: ClassVar[dict[str, RecordedEnum]] = {}
 
     def __init__(self, name: str, value: int) -> None:
         self.name = name
@@ -87,7 +87,7 @@ class Signature:
         names = [name for name, _, _ in self.parameters]
         if len(args) > len(names):
             return f'{len(args)} arguments'
-        given = dict(zip(names, args))
+        given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key not in names or key in given:
                 return f'argument {key}'
@@ -181,7 +181,9 @@ class Recorded:
             if isinstance(found, dict):
                 return found
             reasons.append(f'{signature.text}: {found}')
-        msg = f'{where}(): incompatible function arguments in {self.version}: ' + '; '.join(reasons)
+        msg = f'{where}(): incompatible function arguments in {self.version}: ' + '; '.join(
+            reasons
+        )
         raise TypeError(msg)
 
     def _make_class(self, name: str, entry: dict, column: str) -> type:

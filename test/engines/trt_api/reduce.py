@@ -20,18 +20,55 @@ from pathlib import Path
 VERSIONS = ('8.6.1', '10.3.0', '10.13.3.9', '11.4.0.106')
 
 CLASSES = (
-    'Builder BuilderFlag DataType Dims ExecutionContextAllocationStrategy '
-    'HardwareCompatibilityLevel IBuilderConfig ICudaEngine IExecutionContext IHostMemory ILayer '
-    'ILogger INetworkDefinition IOptimizationProfile IProgressMonitor IRuntimeConfig '
-    'ITensor ITimingCache Logger MemoryPoolType NetworkDefinitionCreationFlag OnnxParser '
-    'OnnxParserRefitter ParserError ProfilingVerbosity Refitter Runtime TensorIOMode '
-    'TensorLocation Weights'
-).split()
+    'Builder',
+    'BuilderFlag',
+    'DataType',
+    'Dims',
+    'ExecutionContextAllocationStrategy',
+    'HardwareCompatibilityLevel',
+    'IBuilderConfig',
+    'ICudaEngine',
+    'IExecutionContext',
+    'IHostMemory',
+    'ILayer',
+    'ILogger',
+    'INetworkDefinition',
+    'IOptimizationProfile',
+    'IProgressMonitor',
+    'IRuntimeConfig',
+    'ITensor',
+    'ITimingCache',
+    'Logger',
+    'MemoryPoolType',
+    'NetworkDefinitionCreationFlag',
+    'OnnxParser',
+    'OnnxParserRefitter',
+    'ParserError',
+    'ProfilingVerbosity',
+    'Refitter',
+    'Runtime',
+    'TensorIOMode',
+    'TensorLocation',
+    'Weights',
+)
 
 PYCUDA = (
-    'Device Context Stream DeviceAllocation HostPointer HostAllocation host_alloc_flags '
-    'device_attribute mem_alloc mem_get_info pagelocked_empty memcpy_htod_async memcpy_dtoh_async'
-).split()
+    'Device',
+    'Context',
+    'Stream',
+    'DeviceAllocation',
+    'HostPointer',
+    'HostAllocation',
+    'host_alloc_flags',
+    'device_attribute',
+    'mem_alloc',
+    'mem_get_info',
+    'pagelocked_empty',
+    'memcpy_htod_async',
+    'memcpy_dtoh_async',
+)
+
+KEPT = ('__init__', '__len__', 'add_optimization_profile')
 
 SHORT = (
     (r'tensorrt_bindings\.tensorrt\.|nvinfer1::', ''),
@@ -59,7 +96,8 @@ def reduce(folder: Path) -> dict:
                 entry.setdefault('enum', {})[str(k)] = found['enum']
                 continue
             for member, texts in found['members'].items():
-                if member.startswith(('add_', '__')) and member not in ('__init__', '__len__'):
+                special = member.startswith('__') and member not in ('__init__', '__len__')
+                if special or (name == 'INetworkDefinition' and member.startswith('add_')):
                     continue
                 for text in [texts] if isinstance(texts, str) else texts:
                     for pattern, short in SHORT:
