@@ -11,11 +11,11 @@ targets of a build differ; everything else in this package is written once.
 from __future__ import annotations
 
 import importlib
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
 from monother_ros.core.errors import EngineError
+from monother_ros.engines.trt_logger import shared_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +26,6 @@ RTX = 'tensorrt_rtx'
 
 _MODULES = ((TENSORRT, TENSORRT), (RTX, RTX), ('tensorrt_rtx_bindings', RTX))
 """Names to import in this order, and what they are."""
-
-_LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-"""Of :mod:`logging`, by the number of TensorRT's severity: internal error to verbose."""
 
 _REFIT_DROPS_BIAS = (11, 3)
 """NVIDIA's notes on this version: a plan with REFIT may lose the bias of a matrix product."""
@@ -117,24 +114,17 @@ class TrtApi:
 
     def logger(self, callback: Callable[[int, str], None] | None = None) -> Any:
         """
-        Logger to hand to TensorRT; whoever gets it must keep it as long as what it was given to.
+        Logger to hand to TensorRT: one for the whole process, since TensorRT keeps the first.
 
-        :param callback: called with a level of :mod:`logging` and the text, from any thread;
-            None logs to the logger of this module.
-        :returns: a trt.ILogger.
+        :param callback: called with a level of :mod:`logging` and the text, from any thread, with
+            what TensorRT says to anybody in this process. It ends with the object that it belongs
+            to; a plain function stays. None for what is registered already.
+        :returns: a trt.ILogger; it lives as long as the process.
         """
-        say = callback or logging.getLogger(__name__).log
-
-        class Logger(self.module.ILogger):  # type: ignore[misc, name-defined]
-            """Hands over what TensorRT says."""
-
-            def __init__(self) -> None:
-                super().__init__()
-
-            def log(self, severity: Any, msg: str) -> None:
-                say(_LEVELS[min(max(int(severity), 0), 4)], str(msg))
-
-        return Logger()
+        logger, listeners = shared_logger(self.module)
+        if callback is not None:
+            listeners.add(callback)
+        return logger
 
     def create_network(self, builder: Any) -> Any:
         """

@@ -100,6 +100,9 @@ def build_plan(
     :raises EngineError: the parser does not take the network (with the names of the nodes), or
         the builder failed (with what TensorRT said).
     """
+    if cancelled is not None and cancelled():
+        msg = 'the build of the engine was stopped before it began'
+        raise BuildCancelled(msg)
     job = _Job(api, onnx, settings or BuildSettings(), timing_cache)
     say = progress or _log_line
     thread = threading.Thread(target=job.run, name='trt-build', daemon=True)
@@ -274,10 +277,14 @@ class _Job:
 
 
 def _nodes(content: bytes) -> Sequence[Any]:
-    """Nodes of an ONNX file."""
-    from monother_ros.engines.onnx_graph import need_onnx
+    """Nodes of an ONNX file; none where it is none."""
+    try:
+        from monother_ros.engines.onnx_graph import need_onnx
 
-    return need_onnx().load_model_from_string(content).graph.node  # type: ignore[no-any-return]
+        found: Sequence[Any] = need_onnx().load_model_from_string(content).graph.node
+    except Exception:  # the parser has said more about it
+        return ()
+    return found
 
 
 def _read(path: Path) -> bytes:

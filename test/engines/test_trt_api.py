@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import sys
@@ -149,6 +150,33 @@ def test_what_tensorrt_says_comes_with_a_level(api):
         (logging.WARNING, 'WARNING'),
         (logging.DEBUG, 'VERBOSE'),
     ]
+
+
+def test_one_logger_tells_everybody_who_is_still_there(api):
+    class Ears:
+        def __init__(self):
+            self.heard = []
+
+        def hear(self, level, text):
+            self.heard.append(text)
+
+    first, second = Ears(), Ears()
+    logger = api.logger(first.hear)
+    assert api.logger(second.hear) is logger is TrtApi(api.module).logger()
+    error = api.module.ILogger.Severity.ERROR
+    logger.log(error, 'one')
+    heard = second.heard
+    del second
+    gc.collect()
+    logger.log(error, 'two')
+    assert (first.heard, heard) == (['one', 'two'], ['one'])
+
+    def broken(level, text):
+        raise ValueError(text)
+
+    api.logger(broken)
+    logger.log(error, 'three')
+    assert first.heard[-1] == 'three'
 
 
 def test_version_compatible_plans_may_bring_code(api):
