@@ -48,6 +48,16 @@ setup(
             'ros-rclpy[fastrtps]',
         ],
         'bags': ['rosbags>=0.10'],
+        # engines for NVIDIA GPUs; a Jetson has TensorRT from its JetPack
+        'tensorrt': ['tensorrt>=10.3', 'pycuda>=2022.2', 'cuda-bindings>=12', 'onnx>=1.16'],
+        'tensorrt-rtx': [
+            'tensorrt-rtx-cu13-bindings',
+            'tensorrt-rtx-cu13-libs',
+            'pycuda>=2022.2',
+            'cuda-bindings>=12',
+            'onnx>=1.16',
+        ],
+        'openvino': ['openvino>=2024.4'],
         'sim': ['rosbags>=0.10', 'embreex', 'tqdm'],
         'report': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3'],
         'train': [

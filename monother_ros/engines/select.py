@@ -114,7 +114,6 @@ def load_engine(bundle: Bundle, name: str = AUTO, options: EngineOptions | None 
             else:
                 also = f'; passed over {"; ".join(passed)}' if passed else ''
                 engine.reason = f'auto took {candidate.label}: {candidate.why}{also}'
-                asked.say(f'{engine.description}; {engine.reason}')
                 return engine
         passed.append(f'{candidate.label}: {against}')
     msg = f'no engine can run {bundle.name} on this machine: {"; ".join(passed)}'
@@ -169,7 +168,6 @@ def _named(bundle: Bundle, name: str, options: EngineOptions) -> Engine:
             raise
         engine = build_engine(bundle, REFERENCE, _plain(replace(options, device=CPU)))
         engine.reason = f'{name} was asked for, but fell back to {REFERENCE}: {err}'
-        options.say(engine.reason)
         return engine
     engine.reason = f'{name} was asked for'
     return engine

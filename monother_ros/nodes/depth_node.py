@@ -137,9 +137,12 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
             warmup=False,
             fallback=parameters.engine_fallback,
             plan=PlanOptions(Path(cache).expanduser() if cache else None, refit=learns),
-            log=self.get_logger().info,
+            log=self._note,
             cancelled=lambda: not self.context.ok(),
         )
+
+    def _note(self, text: str) -> None:
+        self.get_logger().info(text)
 
     def activate(self) -> None:
         """
