@@ -9,6 +9,8 @@ import json
 import os
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('onnx', reason='onnx is not installed')
@@ -115,27 +117,52 @@ def test_what_cannot_be_done_is_said(tmp_path, tiny_bundle, capsys, monkeypatch)
 
 @pytest.fixture(scope='module')
 def drive(tmp_path_factory):
-    """A short simulated drive."""
-    pytest.importorskip('embreex', reason='the simulator is not installed')
+    """A short drive with a truth that is made up."""
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    from small_bag import IMAGE, PERIOD, START, STORE, header
+
+    from monother_ros.ros.newbag import new_bag, offered_qos
+
+    def image(stamp, pixels, encoding):
+        height, width = pixels.shape
+        content = pixels.view(np.uint8).ravel()
+        step = width * pixels.itemsize
+        return STORE.types[IMAGE](header(stamp), height, width, encoding, 0, step, content)
+
     path = tmp_path_factory.mktemp('bags') / 'drive'
-    words = ('--seconds', '2', '--rate', '4', '--size', '320x256', '--rgb-size', '64x48')
-    assert main(['sim', str(path), '--no-shutter', *words]) == 0
+    rng = np.random.default_rng(0)
+    with new_bag(path) as writer:
+        thermal, truth = (
+            writer.add_connection(
+                name, IMAGE, typestore=STORE, offered_qos_profiles=[offered_qos(depth=5)]
+            )
+            for name in ('/thermal/image_raw', '/ground_truth/thermal/depth')
+        )
+        for k in range(9):
+            stamp = START + k * PERIOD
+            small = rng.uniform(0, 1, (8, 10)).astype(np.float32)
+            counts = (7000 + 900 * cv2.resize(small, (160, 128))).astype('<u2')
+            depth = np.full((128, 160), 8.0, '<f4')
+            for channel, item in (
+                (thermal, image(stamp, counts, 'mono16')),
+                (truth, image(stamp, depth, '32FC1')),
+            ):
+                writer.write(channel, stamp, STORE.serialize_cdr(item, IMAGE))
     return path
 
 
-@pytest.mark.parametrize('method', ['percentile', 'entropy'])
-def test_quantize_makes_a_bundle_and_says_what_it_costs(drive, tmp_path, capsys, method):
-    target, figures = tmp_path / 'int8', None
-    words = ('--bag', drive, '--to', target, '--frames', '4', '--method', method, '--json')
-    capsys.readouterr()
+def test_quantize_makes_a_bundle_and_says_what_it_costs(drive, tmp_path, capsys):
+    target = tmp_path / 'int8'
+    words = ('--bag', drive, '--to', target, '--frames', '4', '--json')
     assert main(['quantize', 'lite', *(str(word) for word in words)]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures['frames'] == {'calibrated on': 4, 'compared on': 4}
-    assert figures['int8 against fp32']['mean'] < 0.05
+    assert 0 < figures['int8 against fp32']['mean'] < 0.05
     before, after = (figures[f'{k} against truth']['abs_rel'] for k in ('fp32', 'int8'))
-    assert abs(after - before) < 0.02
+    assert 0 < abs(after - before) < 0.1
     bundle = load_bundle(target)
-    assert bundle.parent and '-int8-' in bundle.revision
+    assert bundle.parent is not None
+    assert '-int8-' in bundle.revision
     check_explicit(bundle)
     if importlib.util.find_spec('tensorrt_rtx_bindings') is not None:
         words = ('--targets', '8.6', '--precision', 'fp16', '--folder', tmp_path / 'engines')
@@ -171,7 +198,7 @@ def check_explicit(bundle):
 
 def test_a_limit_keeps_a_poor_bundle_from_being_written(drive, tmp_path, capsys):
     target = tmp_path / 'int8'
-    words = ('--bag', drive, '--to', target, '--frames', '2', '--limit', '0.000001')
+    words = ('--bag', drive, '--to', target, '--frames', '1', '--limit', '0.000001')
     assert main(['quantize', 'lite', *(str(word) for word in words)]) == 1
     assert 'not written' in capsys.readouterr().out
     assert not target.exists()
