@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PRECISIONS = ('auto', 'fp32', 'fp16', 'fp16-safe', 'bf16')
 """Arithmetic that can be asked for. INT8 is a property of a bundle (`monother quantize`)."""
 
+FELL_BACK = 'fell back to'
+"""Words in the reason of an engine that took the place of another."""
+
 CPU = 'cpu'
 AUTO = 'auto'
 
@@ -136,6 +139,11 @@ class Engine(ABC):
         self.bundle = bundle
         self.options = options or EngineOptions()
         self.reason = f'{self.name} was asked for'
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether this is not the engine that was asked for; the reason says why."""
+        return FELL_BACK in self.reason
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monother_ros.core.errors import EngineError
-from monother_ros.engines.base import AUTO, CPU, Engine, EngineOptions
+from monother_ros.engines.base import AUTO, CPU, FELL_BACK, Engine, EngineOptions
 from monother_ros.engines.quantised import is_quantised
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _named(bundle: Bundle, name: str, options: EngineOptions) -> Engine:
         if not options.fallback or name == REFERENCE:
             raise
         engine = build_engine(bundle, REFERENCE, _plain(replace(options, device=CPU)))
-        engine.reason = f'{name} was asked for, but fell back to {REFERENCE}: {err}'
+        engine.reason = f'{name} was asked for, but {FELL_BACK} {REFERENCE}: {err}'
         return engine
     engine.reason = f'{name} was asked for'
     return engine

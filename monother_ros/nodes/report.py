@@ -113,6 +113,8 @@ def _engine(node: DepthNode) -> Health:
         'path': str(bundle.path),
         'digest': bundle.digest[:16],
     }
+    if engine.fell_back:
+        return Health(WARN, f'{bundle.name} {bundle.revision}: {engine.reason}', values)
     return Health(OK, f'{bundle.name} {bundle.revision} on {engine.name}', values)
 
 

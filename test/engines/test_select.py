@@ -77,6 +77,7 @@ def test_auto_says_why(bundle):
 def test_name_is_obeyed(bundle):
     with load_engine(bundle, 'onnxruntime') as engine:
         assert engine.reason == 'onnxruntime was asked for'
+        assert not engine.fell_back
 
 
 def test_auto_passes_over_what_is_not_here(bundle, bare):
@@ -120,6 +121,7 @@ def test_name_falls_back_if_told_so(bundle, fake, monkeypatch):
         assert engine.options.device == 'cpu'
         wanted = 'tensorrt was asked for, but fell back to onnxruntime: the GPU is lost'
         assert engine.reason == wanted
+        assert engine.fell_back
 
 
 def test_auto_takes_openvino_where_it_gains(bundle):
