@@ -57,6 +57,12 @@ setup(
             'cuda-bindings>=12',
             'onnx>=1.16',
         ],
+        # plans for desktop RTX GPUs, compiled where there is none
+        'compile': [
+            'tensorrt-rtx-cu13-bindings; platform_machine == "x86_64"',
+            'tensorrt-rtx-cu13-libs; platform_machine == "x86_64"',
+            'onnx>=1.16',
+        ],
         'openvino': ['openvino>=2024.4'],
         'sim': ['rosbags>=0.10', 'embreex', 'tqdm'],
         'report': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3'],

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment sim report train teachers dev
+make_environment sim report train teachers compile openvino dev
 ruff check .
 ruff format --check .
 mypy

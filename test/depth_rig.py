@@ -74,7 +74,9 @@ class Rig:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.camera = rclpy.create_node('camera', context=self.context, namespace=namespace)
         self.listener = rclpy.create_node('listener', context=self.context, namespace=namespace)
-        values = {'model': str(model), 'diagnostics_period': 0.1, **parameters}
+        # exact numbers, whichever engines are installed
+        exact = {'device': 'cpu', 'precision': 'fp32'}
+        values = {'model': str(model), 'diagnostics_period': 0.1, **exact, **parameters}
         self.node = DepthNode(
             namespace=namespace,
             context=self.context,

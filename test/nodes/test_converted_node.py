@@ -56,6 +56,7 @@ def test_checkpoint_to_depth_topic(bundle, frame, make_rig, tmp_path):
     command = [sys.executable, '-m', 'monother_ros.nodes.depth_node', '--ros-args']
     command += ['-p', f'model:={bundle.path}', '-p', 'process_shutter_frames:=true']
     command += ['-p', 'thermal_reliability:=reliable', '-p', 'threads:=1']
+    command += ['-p', 'device:=cpu', '-p', 'precision:=fp32']
     with log.open('wb') as handle:
         node = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
     try:

@@ -77,7 +77,7 @@ def test_stops_without(ros_domain, tiny_bundle, broken):
 
 
 def test_auto_goes_on_and_says_why(ros_domain, tiny_bundle, broken):
-    rig = Rig(tiny_bundle)
+    rig = Rig(tiny_bundle, device='auto')
     try:
         rig.active()
         assert 'tensorrt on a GPU: no GPU was found' in rig.node.engine.reason
@@ -89,7 +89,7 @@ def test_auto_goes_on_and_says_why(ros_domain, tiny_bundle, broken):
 
 
 def test_revisions_ask_for_plans_that_take_weights(ros_domain, tiny_bundle, broken, tmp_path):
-    rig = Rig(tiny_bundle, revisions=str(tmp_path))
+    rig = Rig(tiny_bundle, device='auto', revisions=str(tmp_path))
     try:
         rig.active()
         assert broken.asked[0].plan.refit
