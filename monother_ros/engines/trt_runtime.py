@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from monother_ros.engines.trt_kernels import KernelCache
 from monother_ros.engines.trt_refit import refit_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,7 +58,10 @@ class PlanRefusedError(EngineError):
 
 class Messages:
     """
-    What TensorRT says: kept for exceptions, and handed on.
+    What TensorRT says to one plan: kept for exceptions, and handed on.
+
+    TensorRT has one logger for the process. What it says in another thread belongs to another
+    plan, such as the next revision that is being prepared.
 
     :param log: gets the warnings and errors, one line each.
     """
@@ -66,9 +70,22 @@ class Messages:
         """See the class."""
         self._errors: collections.deque[str] = collections.deque(maxlen=KEPT)
         self._log = log
+        self._thread: int | None = None
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to what is said in this thread during a block; one thread at a time."""
+        self._errors.clear()
+        self._thread = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = None
 
     def __call__(self, level: int, text: str) -> None:
         """Take a message, from any thread."""
+        if threading.get_ident() != self._thread:
+            return
         if level >= logging.ERROR:
             self._errors.append(text)
         if level >= logging.WARNING and self._log is not None:
@@ -128,7 +145,7 @@ class RunningPlan:
         self._inputs: dict[str, HostBuffer] = {}
         self._outputs: dict[str, HostBuffer] = {}
         try:
-            with cuda.active('load a plan'):
+            with self._messages.heard(), cuda.active('load a plan'):
                 self._logger = api.logger(self._messages)
                 self._load(plan)
                 if weights is not None:
@@ -153,7 +170,7 @@ class RunningPlan:
             if self._context is None:
                 msg = f'the engine of {self.bundle.name} {self.bundle.revision} has been closed'
                 raise EngineError(msg)
-            with self._cuda.active(f'run {self.bundle.name}'):
+            with self._messages.heard(), self._cuda.active(f'run {self.bundle.name}'):
                 for name, buffer in self._inputs.items():
                     np.copyto(buffer.array, inputs[name])
                 if self._recorded is not None:

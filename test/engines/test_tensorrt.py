@@ -15,12 +15,12 @@ import pytest
 from bundles import make_bundle
 from contract import EngineContract, apart, given
 from cuda_double import LOST, LaunchError, LogicError
-from trt_double import MAGIC, install
+from trt_double import install
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import EngineError
 from monother_ros.engines.base import EngineOptions, PlanOptions
-from monother_ros.engines.cuda import CudaLost
+from monother_ros.engines.cuda import CudaLost, open_cuda
 from monother_ros.engines.select import load_engine
 from monother_ros.engines.tensorrt import TensorRtEngine
 from monother_ros.engines.trt_build import BuildCancelled
@@ -382,7 +382,7 @@ def test_error_of_cuda_is_clear(gpu, make, tiny):
 
 def test_no_memory_for_a_context(gpu, make, tiny):
     gpu.world.fail('ICudaEngine.create_execution_context', None, None, None)
-    with pytest.raises(EngineError, match=r'makes no execution context .* MiB of the GPU are free'):
+    with pytest.raises(EngineError, match=r'no execution context .* MiB of the GPU are free'):
         make(tiny)
 
 
@@ -461,6 +461,8 @@ def test_without_a_driver_or_gpu(machine, make, tiny):
     with pytest.raises(EngineError, match=r'CUDA cannot be used here: .*nvidia-smi'):
         make(tiny)
     with pytest.raises(EngineError, match='there is no GPU 3; CUDA sees 1'):
+        open_cuda(3)
+    with pytest.raises(EngineError, match="set CUDA_VISIBLE_DEVICES and give 'cuda'"):
         make(tiny, device='cuda:3')
 
 
@@ -488,13 +490,19 @@ def test_warnings_of_tensorrt_are_handed_on(machine, make, tiny):
 
     said = []
     messages = Messages(said.append)
-    messages(logging.INFO, 'much')
-    messages(logging.WARNING, 'some')
-    for k in range(5):
-        messages(logging.ERROR, f'bad {k}')
+    messages(logging.ERROR, 'to somebody else')
+    with messages.heard():
+        messages(logging.INFO, 'much')
+        messages(logging.WARNING, 'some')
+        other = threading.Thread(target=messages, args=(logging.ERROR, 'to another engine'))
+        other.start()
+        other.join()
+        for k in range(5):
+            messages(logging.ERROR, f'bad {k}')
+        assert messages.take() == ': bad 2; bad 3; bad 4'
+        assert messages.take() == ''
     assert said[0] == 'TensorRT: some'
-    assert messages.take() == ': bad 2; bad 3; bad 4'
-    assert messages.take() == ''
+    assert len(said) == 6
 
 
 def test_digest_of_a_graph_knows_structure_and_not_weights(tiny, tmp_path):
@@ -510,5 +518,100 @@ def test_digest_of_a_graph_knows_structure_and_not_weights(tiny, tmp_path):
     assert graph_digest(model.SerializeToString()) != first
 
 
-def test_plans_of_the_double_are_none_of_tensorrt():
-    assert not MAGIC.startswith(b'ftrt')
+def test_shapes_that_are_open_are_set_from_the_bundle(gpu, tiny):
+    """A plan with an optimisation profile, as others may build it."""
+    import onnx
+
+    from monother_ros.engines.trt_api import find_trt
+    from monother_ros.engines.trt_build import BuildSettings, build_plan
+    from monother_ros.engines.trt_runtime import RunningPlan
+
+    model = onnx.load_model_from_string(tiny.model_path.read_bytes())
+    for item in (*model.graph.input, *model.graph.output):
+        for axis in (2, 3):
+            item.type.tensor_type.shape.dim[axis].dim_param = f'axis{axis}'
+    api = find_trt()
+    wide = {'thermal': ((1, 1, 16, 16), (1, 1, 24, 32), (1, 1, 64, 64))}
+    plan = build_plan(api, model.SerializeToString(), BuildSettings('fp32', profile=wide))
+    running = RunningPlan(api, open_cuda(), plan, tiny)
+    assert running.graph == 'on'
+    assert running.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17)
+    running.close()
+    narrow = {'thermal': ((1, 1, 8, 8), (1, 1, 8, 8), (1, 1, 16, 16))}
+    plan = build_plan(api, model.SerializeToString(), BuildSettings('fp32', profile=narrow))
+    with pytest.raises(EngineError, match=r'takes thermal as \(1, 1, -1, -1\), its manifest says'):
+        RunningPlan(api, open_cuda(), plan, tiny)
+
+
+# TensorRT for RTX, whose signatures come from its own bindings where they are installed
+
+
+def test_every_member_that_is_used_exists_in_tensorrt_for_rtx(machine, make, tiny):
+    rtx = pytest.importorskip('tensorrt_rtx_bindings.tensorrt_rtx')
+    gpu = machine('11.4.0.106')
+    with make(tiny, plan={'refit': True}) as engine, engine.prepare(tiny) as following:
+        following.infer(X)
+    used = gpu.recorded.used - {'ILogger.log', 'ILogger.__init__'}
+    assert len(used) > 40
+    for where in used:
+        name, member = where.split('.')
+        assert hasattr(getattr(rtx, name), member), where
+    for where in (
+        'ICudaEngine.create_runtime_config',
+        'IRuntimeConfig.create_runtime_cache',
+        'IRuntimeConfig.set_runtime_cache',
+        'IRuntimeCache.deserialize',
+        'IRuntimeCache.serialize',
+        'IExecutionContext.is_stream_capturable',
+    ):
+        name, member = where.split('.')
+        assert hasattr(getattr(rtx, name), member), where
+
+
+class Kernels:
+    """trt.IRuntimeCache."""
+
+    content = b'compiled'
+    fits = True
+
+    def __init__(self):
+        self.given = None
+
+    def deserialize(self, blob):
+        self.given = blob
+        return self.fits
+
+    def serialize(self):
+        return self.content
+
+
+def test_kernels_compiled_at_run_time_are_kept(tmp_path):
+    from types import SimpleNamespace
+
+    from monother_ros.engines.trt_kernels import KernelCache
+
+    made, path = [], tmp_path / 'kernels' / 'k.bin'
+
+    def config():
+        made.append(Kernels())
+        return SimpleNamespace(create_runtime_cache=lambda: made[-1], set_runtime_cache=len_of)
+
+    def len_of(cache):
+        assert cache is made[-1]
+        return True
+
+    api = SimpleNamespace(module=SimpleNamespace(IRuntimeCache=Kernels))
+    engine = SimpleNamespace(create_runtime_config=config)
+    KernelCache(api, engine, path).save()
+    assert path.read_bytes() == b'compiled'
+    before = path.stat().st_mtime_ns
+    KernelCache(api, engine, path).save()
+    assert made[-1].given == b'compiled'
+    assert path.stat().st_mtime_ns == before, 'what is known is not written again'
+    Kernels.fits = False
+    path.write_bytes(b'of another driver')
+    KernelCache(api, engine, path).save()
+    assert path.read_bytes() == b'compiled'
+    none = KernelCache(SimpleNamespace(module=SimpleNamespace()), engine, path)
+    assert none.config is None
+    none.save()
