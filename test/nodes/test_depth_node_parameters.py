@@ -19,7 +19,7 @@ OTHER = {
     'revisions': 'revisions',
     'engine': 'onnxruntime',
     'device': 'cuda',
-    'precision': 'fp32',
+    'precision': 'fp16',
     'engine_fallback': True,
     'engine_cache': '~/engines',
     'threads': 2,
@@ -54,7 +54,7 @@ def shared_rig(tiny_bundle):
         environment.setenv('ROS_DOMAIN_ID', '93')
         environment.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         # another test of this process may use the same domain
-        rig = Rig(tiny_bundle, namespace='shared')
+        rig = Rig(tiny_bundle, namespace='shared', device='auto', precision='auto')
     rig.listen('depth/image_raw')
     yield rig.active().matched()
     rig.close()
