@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         trial = _write(Path(folder) / 'int8', bundle, result, {}, settings)
         with OnnxRuntimeEngine(trial) as engine:
             after = _depths(engine, held_out)
-    figures = {
+    figures: dict[str, Any] = {
         'bundle': f'{bundle.name} {bundle.revision}',
         'method': settings.method,
         'frames': {'calibrated on': len(learned), 'compared on': len(held_out)},

@@ -25,6 +25,7 @@ def network():
     rng = np.random.default_rng(0)
     make = helper.make_node
 
+    # larger than what is folded as a table
     def weight(name, *shape):
         value = rng.normal(0, 0.3, shape) * np.linspace(0.1, 3, shape[0])[:, None]
         return numpy_helper.from_array(value.astype(np.float32), name)
@@ -42,11 +43,11 @@ def network():
     ]
     constants = [
         weight('plain', 16, 24),
-        weight('turned', 12, 24),
-        weight('rows', 20, 12),
+        weight('turned', 200, 24),
+        weight('rows', 20, 200),
         weight('last', 20, 16),
         numpy_helper.from_array(np.zeros(20, np.float32), 'bias'),
-        numpy_helper.from_array(np.array([8, 12]), 'flat'),
+        numpy_helper.from_array(np.array([8, 200]), 'flat'),
         numpy_helper.from_array(np.array(SHAPE), 'back'),
     ]
     info = helper.make_tensor_value_info
@@ -108,7 +109,10 @@ def test_each_form_of_a_linear_layer_is_quantised_by_its_output_channels(bundle,
     assert axes == {'plain': 1, 'turned': 0, 'rows': 0}
     for value in frames(2):
         wanted, found = run(network(), value), run(result.content, value)
-        assert np.abs(found / wanted - 1).mean() < 0.1
+        # the network ends in an exponential
+        wanted, found = np.log(wanted), np.log(found)
+        limit = 0.05 if method == 'percentile' else 0.3
+        assert np.abs(found - wanted).mean() < limit * wanted.std()
 
 
 def test_nodes_can_be_kept(bundle):
