@@ -42,8 +42,8 @@ class TensorRtEngine(Engine):
     goes on with ONNX Runtime on the CPU then, which its description and reason say.
 
     :param bundle: what to run.
-    :param options: device ('auto' or 'cuda'), precision to begin with ('auto' for the fastest),
-        plan, fallback, cuda_graph, zero_copy, tolerance, log, cancelled.
+    :param options: device ('auto', 'cuda' or 'cuda:1'), precision to begin with ('auto' for the
+        fastest), plan, fallback, cuda_graph, zero_copy, tolerance, log, cancelled.
     :raises EngineError: TensorRT, PyCUDA or the GPU is missing, the plan cannot be built, or no
         precision passes the test; with the numbers of each.
     """
@@ -59,13 +59,6 @@ class TensorRtEngine(Engine):
         self._ladder()
         if self.options.gpu is None:
             msg = f"TensorRT needs a GPU, but the device is {CPU!r}; give 'auto' or 'cuda'"
-            raise EngineError(msg)
-        if self.options.gpu > 0:
-            # the builder works in threads of its own, on the first GPU
-            msg = (
-                f'TensorRT runs on the first GPU that CUDA sees, not on {self.options.device!r}; '
-                "set CUDA_VISIBLE_DEVICES and give 'cuda'"
-            )
             raise EngineError(msg)
         self._api = find_trt()
         self._cuda = open_cuda(self.options.gpu)

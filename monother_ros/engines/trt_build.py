@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,7 @@ def build_plan(
     timing_cache: Path | None = None,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> bytes:
     """
     Build a plan.
@@ -95,6 +97,7 @@ def build_plan(
     :param progress: called every few seconds with the stage and the share done, 0 to 1, in the
         thread of the caller; None logs a line.
     :param cancelled: asked all the time; the build stops soon after it said True.
+    :param around: entered in the thread that builds; makes the CUDA context of a GPU current.
     :returns: the plan.
     :raises BuildCancelled: it was stopped.
     :raises EngineError: the parser does not take the network (with the names of the nodes), or
@@ -103,7 +106,7 @@ def build_plan(
     if cancelled is not None and cancelled():
         msg = 'the build of the engine was stopped before it began'
         raise BuildCancelled(msg)
-    job = _Job(api, onnx, settings or BuildSettings(), timing_cache)
+    job = _Job(api, onnx, settings or BuildSettings(), timing_cache, around)
     say = progress or _log_line
     thread = threading.Thread(target=job.run, name='trt-build', daemon=True)
     thread.start()
@@ -147,7 +150,9 @@ class _Job:
         onnx: TypedOnnx | bytes,
         settings: BuildSettings,
         timing_cache: Path | None,
+        around: Callable[[], AbstractContextManager[Any]],
     ) -> None:
+        self._around = around
         self._api = api
         self._onnx = onnx if isinstance(onnx, TypedOnnx) else TypedOnnx(onnx, 'fp32')
         self._settings = settings
@@ -162,7 +167,8 @@ class _Job:
     def run(self) -> None:
         """Build; what went wrong is kept for the caller."""
         try:
-            self.plan = self._build()
+            with self._around():
+                self.plan = self._build()
         except EngineError as err:
             self.error = err
         except Exception as err:  # pybind11 raises what it likes

@@ -211,6 +211,7 @@ class Plans:
             self.cache.timing_path(self._api, self._gpu),
             progress,
             self._options.cancelled,
+            lambda: self._cuda.active('build a plan'),
         )
 
 

@@ -54,6 +54,7 @@ class Double:
         self.spoil: Any = None
         self.builds = 0
         self.refits = 0
+        self.depths: list[int] = []
         double = self
         kinds = {
             name: type(name, (kind,), {'double': double}) for name, kind in IMPLEMENTED.items()

@@ -99,6 +99,7 @@ class _Builder(Plain):
             double.error(self.logger, 'the network has no output')
             return None
         double.builds += 1
+        double.depths.append(double.world.depth)
         monitor = config.progress_monitor
         if monitor is not None:
             monitor.phase_start('Building engine', None, 4)
