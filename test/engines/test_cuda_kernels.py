@@ -12,17 +12,22 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import sys
+import types
 
 import cv2
 import numpy as np
 import pytest
+from cuda_double import World, install_cuda
 
 from monother_ros.core.bundle import Normalisation
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.cloud import CloudBuilder
+from monother_ros.core.errors import EngineError
 from monother_ros.core.resize import AlignedResizer
 from monother_ros.core.thermal import Normaliser
-from monother_ros.engines.cuda_kernels import SOURCE, compare, normalise_args
+from monother_ros.engines.cuda import open_cuda
+from monother_ros.engines.cuda_kernels import SOURCE, FrameKernels, compare, normalise_args
 
 HOST = """
 #include <cmath>
@@ -113,7 +118,9 @@ def test_normalise_a_narrow_window_high_up(library):
 @pytest.mark.parametrize('sure', [True, False])
 def test_deproject(library, aligned, sure):
     (width, height), network = (120, 90), (80, 64)
-    camera = Intrinsics(width, height, 100.0, 101.0, 60.0, 44.0, 'plumb_bob', (-0.2, 0.05, 0.0, 0.0))
+    camera = Intrinsics(
+        width, height, 100.0, 101.0, 60.0, 44.0, 'plumb_bob', (-0.2, 0.05, 0.0, 0.0)
+    )
     rng = np.random.default_rng(3)
     depth = cv2.resize(rng.uniform(1, 60, (8, 10)).astype(np.float32), network)
     confidence = cv2.resize(rng.uniform(0, 1, (8, 10)).astype(np.float32), network)
@@ -145,6 +152,76 @@ def test_deproject(library, aligned, sure):
     np.testing.assert_allclose(points[known], wanted[known], rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(points[..., 4], raw)
     assert 0.05 < np.isnan(points[..., 2]).mean() < 0.95
+
+
+@pytest.fixture
+def gpu(monkeypatch, library):
+    """The double of CUDA, whose compiler hands out the kernels that run on the host."""
+    world = World()
+    install_cuda(monkeypatch, world)
+
+    class SourceModule:
+        def __init__(self, source, no_extern_c=False):
+            assert source == SOURCE and no_extern_c
+
+        def get_function(self, name):
+            def launch(*args, block, grid, stream):
+                values = list(args)
+                size = [int(b) * int(g) for b, g in zip(block, grid, strict=False)]
+
+                def work():
+                    here = [
+                        (world.blocks[int(v)] if int(v) else None)
+                        if isinstance(v, np.uintp)
+                        else v
+                        for v in values
+                    ]
+                    run(library, name, size, *here)
+
+                stream._put(work)
+
+            return launch
+
+    compiler = types.ModuleType('pycuda.compiler')
+    compiler.SourceModule = SourceModule
+    monkeypatch.setitem(sys.modules, 'pycuda.compiler', compiler)
+    yield world
+    assert not world.misuse
+    assert not world.blocks
+
+
+def test_frame_kernels_hand_over_what_the_kernels_want(gpu):
+    how = Normalisation('percentile', 1, 99, 0.4, 0.2, 3)
+    camera = Intrinsics(97, 61, 90.0, 90.0, 48.0, 30.0)
+    rays = camera.rays()
+    raw = picture(97, 61)
+    rng = np.random.default_rng(4)
+    depth = rng.uniform(3, 60, (48, 64)).astype(np.float32)
+    sure = rng.uniform(0, 1, (48, 64)).astype(np.float32)
+    cuda = open_cuda()
+    normaliser = Normaliser(how, (64, 48))
+    wanted = normaliser(raw, 0)
+    with cuda.active('try kernels'):
+        kernels = FrameKernels(cuda, (97, 61), (64, 48), (rays[..., 0], rays[..., 1]), how)
+        found = kernels.normalise(raw, *normaliser.bounds)
+        np.testing.assert_allclose(found, wanted, atol=2e-4 / how.std)
+        grown = cv2.resize(depth, (97, 61), interpolation=cv2.INTER_LINEAR)
+        for confidence in (sure, None):
+            points = kernels.deproject(depth, confidence, (1.0, 80.0, 0.0))
+            np.testing.assert_allclose(points[..., 2], grown, rtol=1e-3)
+            np.testing.assert_allclose(points[..., 0], rays[..., 0] * grown, rtol=1e-3, atol=1e-3)
+            np.testing.assert_array_equal(points[..., 4], raw)
+            assert np.isnan(points[..., 3]).all() == (confidence is None)
+        kernels.free()
+
+
+def test_without_a_compiler(monkeypatch):
+    install_cuda(monkeypatch, World())
+    monkeypatch.setitem(sys.modules, 'pycuda.compiler', None)
+    how = Normalisation('percentile', 1, 99)
+    plane = np.zeros((2, 2), np.float32)
+    with pytest.raises(EngineError, match=r'cannot be compiled: .*install the CUDA toolkit'):
+        FrameKernels(open_cuda(), (2, 2), (2, 2), (plane, plane), how)
 
 
 @pytest.mark.parametrize('architecture', ['sm_87', 'sm_120'])
