@@ -31,7 +31,9 @@ class Process:
     def __init__(self, log, model, *arguments):
         self._log = log
         command = [sys.executable, '-m', 'monother_ros.nodes.depth_node', '--ros-args']
-        command += ['-p', f'model:={model}', *arguments]
+        # tests of the process: the engine that starts fastest is enough
+        exact = ['-p', 'device:=cpu', '-p', 'precision:=fp32']
+        command += ['-p', f'model:={model}', *exact, *arguments]
         with log.open('wb') as handle:
             self.child = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
 
