@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +13,11 @@ import numpy as np
 from monother_ros.core.errors import EngineError
 from monother_ros.engines.cuda_graph import Graph, GraphError, find_driver
 from monother_ros.engines.trt_kernels import KernelCache
+from monother_ros.engines.trt_messages import Messages
 from monother_ros.engines.trt_refit import refit_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 _TYPES = {'FLOAT': 'float32', 'HALF': 'float16'}
 """NumPy's names of the types that inputs and outputs of a bundle may have."""
-
-KEPT = 3
-"""Errors of TensorRT that are kept for the message of an exception."""
 
 
 @dataclass(frozen=True)
@@ -54,48 +49,6 @@ class RunSettings:
 
 class PlanRefusedError(EngineError):
     """TensorRT does not load a plan: it is damaged, or of another version or GPU."""
-
-
-class Messages:
-    """
-    What TensorRT says to one plan: kept for exceptions, and handed on.
-
-    TensorRT has one logger for the process. What it says in another thread belongs to another
-    plan, such as the next revision that is being prepared.
-
-    :param log: gets the warnings and errors, one line each.
-    """
-
-    def __init__(self, log: Callable[[str], None] | None = None) -> None:
-        """See the class."""
-        self._errors: collections.deque[str] = collections.deque(maxlen=KEPT)
-        self._log = log
-        self._thread: int | None = None
-
-    @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """Listen to what is said in this thread during a block; one thread at a time."""
-        self._errors.clear()
-        self._thread = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._thread = None
-
-    def __call__(self, level: int, text: str) -> None:
-        """Take a message, from any thread."""
-        if threading.get_ident() != self._thread:
-            return
-        if level >= logging.ERROR:
-            self._errors.append(text)
-        if level >= logging.WARNING and self._log is not None:
-            self._log(f'TensorRT: {text}')
-
-    def take(self) -> str:
-        """Errors since the last call, to be put behind a sentence; empty for none."""
-        errors = list(self._errors)
-        self._errors.clear()
-        return f': {"; ".join(errors)}' if errors else ''
 
 
 class RunningPlan:

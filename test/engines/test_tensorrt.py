@@ -490,7 +490,7 @@ def test_release_of_a_jetson(tmp_path):
 
 
 def test_warnings_of_tensorrt_are_handed_on(machine, make, tiny):
-    from monother_ros.engines.trt_runtime import Messages
+    from monother_ros.engines.trt_messages import Messages
 
     said = []
     messages = Messages(said.append)
