@@ -72,8 +72,8 @@ class DepthNodeParameters(NodeParameters):
     )
     engine_cache: str = parameter(
         '',
-        'Folder of compiled engines; empty for $MONOTHER_ENGINES, or ~/.cache/monother_ros/engines '
-        'without it.',
+        'Folder of compiled engines; empty for $MONOTHER_ENGINES, or '
+        '~/.cache/monother_ros/engines without it.',
         optional=True,
     )
     threads: int = parameter(
