@@ -258,7 +258,7 @@ def time_blocks(stamps_ns: Sequence[int], gap: float) -> NDArray[np.int64]:
     :returns: (N,), from 0.
     """
     steps = np.diff(np.asarray(stamps_ns, np.int64), prepend=stamps_ns[0])
-    return np.cumsum(steps > gap * 1e9, dtype=np.int64)
+    return np.cumsum(steps > int(gap * 1e9), dtype=np.int64)
 
 
 def mean_change(
