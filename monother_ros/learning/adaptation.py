@@ -25,7 +25,7 @@ from monother_ros.learning.adaptation_settings import AdaptationSettings
 from monother_ros.learning.adaptation_state import read_state, write_state
 from monother_ros.learning.candidate import Candidate
 from monother_ros.learning.distiller import Distiller, Judgement, StepResult
-from monother_ros.learning.guard import Decision, Guard
+from monother_ros.learning.guard import Decision, Guard, time_blocks
 from monother_ros.learning.guard_rate import ExplosionWatch, RateFall
 from monother_ros.learning.intake import MISALIGNED, Intake, Offer
 from monother_ros.learning.online_pair import OnlinePair
@@ -256,9 +256,7 @@ class Adaptation:
                 self._anchors,
                 lambda before, after: self._guard.worst_anchors(before, after) <= limit,
             )
-        stamps = np.array([pair.stamp_ns for pair in pairs]) * 1e-9
-        gaps = np.diff(stamps, prepend=stamps[0]) > self.settings.block_seconds
-        blocks = np.cumsum(gaps, dtype=np.int64)
+        blocks = time_blocks([pair.stamp_ns for pair in pairs], self.settings.block_seconds)
         decision = self._guard.judge(before, after, anchors_before, anchors_after, blocks)
         self.decision = decision
         self.counters.add(f'guard: {decision.action}')
@@ -451,21 +449,24 @@ class Adaptation:
         found = read_state(self.memory / 'state')
         if found is None:
             return
-        values = found.values
-        same = (
-            values.get('digest') == self.current.digest
-            and values.get('part') == self.settings.distiller.part
-            and values.get('average') == self.settings.average
-        )
-        if not same:
+        values, settings = found.values, self.settings
+        expected = (self.current.digest, settings.distiller.part, settings.average)
+        if tuple(values.get(k) for k in ('digest', 'part', 'average')) != expected:
             self.counters.add('saved state is of other weights')
             return
-        self.candidate.load(found.weights)
-        self.distiller.load_state(found.optimiser)
-        self.rates.load_state(values['rates'])
-        self._guard.load_state(values['guard'])
-        self.steps = int(values['steps'])
-        self.distiller.rate = self.settings.distiller.rate * self.rates.factor
+        try:
+            self.candidate.load(found.weights)
+            self.distiller.load_state(found.optimiser)
+            self.rates.load_state(values['rates'])
+            self._guard.load_state(values['guard'])
+            self.steps = int(values['steps'])
+        except (AdaptationError, KeyError, TypeError, ValueError) as err:
+            # of another version: no reason not to start
+            self.counters.add('saved state does not fit')
+            self.problem = f'the saved state of learning is left aside: {err}'
+            self.rates.reset()
+            self._begin(self.current)
+        self.distiller.rate = settings.distiller.rate * self.rates.factor
 
     def _begin(self, bundle: Bundle) -> None:
         """Student, distiller and candidate from a bundle or revision."""

@@ -51,7 +51,7 @@ class AdaptationSettings:
     least_pairs: int = 16
     consider_steps: int = 20
     held_out_every: int = 5
-    block_seconds: float = 4.0
+    block_seconds: float = 2.0
     gap_seconds: float = 0.5
     replay_bytes: int = 400_000_000
     held_out_bytes: int = 60_000_000

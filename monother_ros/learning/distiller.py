@@ -9,6 +9,7 @@ rehearsed. The same object judges pairs and the student.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,17 @@ ANCHOR_RANGE = (0.5, 80.0)
 
 DOUBTED = 0.3
 """Part of the points of a step that counts less than fully, in proportion to the confidence."""
+
+BANDS = 8
+"""Ranges of the teacher's depth, of equal ratio, within each of which that part is found. Far
+depth is always trusted less; left out for that, the student would never learn it."""
+
+FEWEST = 50
+"""Points of a band below which its level stays as it is."""
+
+FOLLOW = 0.1
+"""By which a level follows that of the present pairs: what is spoiled for a while is doubted as a
+whole, and not only its worst part."""
 
 _JUDGED = 8
 
@@ -187,6 +199,7 @@ class Distiller:
             self._parameters, self._rate, weight_decay=self.settings.weight_decay
         )
         self._generator = torch.Generator().manual_seed(self.settings.seed)
+        self._levels = torch.zeros(BANDS)
         self._steps = 0
 
     # learning
@@ -259,13 +272,26 @@ class Distiller:
         if not self.settings.confidence:
             return points
         trust = result.confidence.detach()
-        known = trust[points.weight > 0]
-        if len(known):
-            # the least trusted part counts less; what is trusted well enough counts alike, so
-            # that learning does not stay with the pixels that are easy
-            level = torch.quantile(known[:: max(1, len(known) // 10_000)], DOUBTED)
-            trust = (trust / level.clamp(min=1e-6)).clamp(max=1.0)
+        near, far = math.log(ANCHOR_RANGE[0]), math.log(DEFAULT.far)
+        place = (view.teacher.clamp(*ANCHOR_RANGE).log() - near) / (far - near)
+        band = (place * BANDS).long().clamp(0, BANDS - 1)
+        levels = self._follow(trust, band, points.weight > 0)
+        trust = (trust / levels[band].clamp(min=1e-6)).clamp(max=1.0)
         return points._replace(weight=points.weight * trust)
+
+    def _follow(self, trust: Tensor, band: Tensor, known: Tensor) -> Tensor:
+        """Levels of confidence below which points of each band count less, (BANDS,)."""
+        levels = self._levels.to(trust.device)
+        for index in range(BANDS):
+            values = trust[known & (band == index)]
+            if len(values) < FEWEST:
+                continue
+            level = torch.quantile(values[:: max(1, len(values) // 5_000)], DOUBTED)
+            # the first pairs tell the level, the others move it
+            share = FOLLOW if bool(levels[index] > 0) else 1.0
+            levels[index] = torch.lerp(levels[index], level, share)
+        self._levels = levels
+        return levels
 
     def _weighted(self, losses: PointLosses) -> Tensor:
         settings = self.settings
@@ -417,6 +443,7 @@ class Distiller:
             'steps': self._steps,
             'rate': self._rate,
             'random': self._generator.get_state(),
+            'levels': self._levels.cpu().clone(),
         }
         for index, values in self._optimiser.state_dict()['state'].items():
             for name, value in values.items():
@@ -444,6 +471,7 @@ class Distiller:
             groups = self._optimiser.state_dict()['param_groups']
             self._optimiser.load_state_dict({'state': values, 'param_groups': groups})
             self._generator.set_state(state['random'])
+            self._levels = torch.as_tensor(state['levels']).float().clone()
             self._steps = int(state['steps'])
             self.rate = float(state['rate'])
         except (KeyError, ValueError, TypeError, RuntimeError) as err:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from monother_ros.core.errors import AdaptationError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Action = Literal['offer', 'wait', 'roll back']
 
@@ -247,6 +247,18 @@ def _log_change(held: NDArray[np.float64]) -> NDArray[np.float64]:
     floor = 1e-6
     change = np.log(np.maximum(held[1], floor)) - np.log(np.maximum(held[0], floor))
     return np.asarray(change, np.float64)
+
+
+def time_blocks(stamps_ns: Sequence[int], gap: float) -> NDArray[np.int64]:
+    """
+    Number of the block of time of each pair.
+
+    :param stamps_ns: (N,) nanoseconds, rising.
+    :param gap: seconds without a pair that end a block.
+    :returns: (N,), from 0.
+    """
+    steps = np.diff(np.asarray(stamps_ns, np.int64), prepend=stamps_ns[0])
+    return np.cumsum(steps > int(gap * 1e9), dtype=np.int64)
 
 
 def mean_change(

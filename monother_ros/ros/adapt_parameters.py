@@ -173,7 +173,7 @@ class AdaptNodeParameters(NodeParameters):
         high=1000,
     )
     block_seconds: float = parameter(
-        4.0, 'Length of such a block, in seconds.', low=0.05, high=3600.0
+        2.0, 'Length of such a block, in seconds.', low=0.05, high=3600.0
     )
     gap_seconds: float = parameter(
         0.5,

@@ -13,6 +13,7 @@ from monother_ros.core.bundle import load_bundle
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import AdaptationError, SettingsError
 from monother_ros.learning.adaptation import Adaptation, AdaptationSettings
+from monother_ros.learning.adaptation_state import read_state, write_state
 from monother_ros.learning.alignment import Alignment
 from monother_ros.learning.distiller import DistillerSettings
 from monother_ros.learning.gates import GateSettings
@@ -142,6 +143,25 @@ def test_the_state_of_other_weights_is_not_taken(learner):
     assert second.current.revision == second.base.revision
     assert second.counters['saved state is of other weights'] == 1
     assert second.steps == 0
+
+
+def test_a_state_of_another_version_does_not_keep_it_from_starting(learner):
+    first = learner()
+    drive(first, 50)
+    first.save_state()
+    folder = first.memory / 'state'
+    found = read_state(folder)
+    optimiser = {k: v for k, v in found.optimiser.items() if k != 'levels'}
+    write_state(folder, found.weights, optimiser, found.values)
+    second = learner()
+    assert second.counters['saved state does not fit'] == 1
+    assert 'left aside' in second.problem
+    assert second.current.revision == first.current.revision
+    good = Adaptation(load_bundle(second.current.path), second.teacher, None, settings=SETTINGS)
+    for name, value in second.student.snapshot().items():
+        assert torch.equal(value, good.student.snapshot()[name])
+    drive(second, 10, first=50)
+    assert second.steps > 0
 
 
 def test_weights_that_break_go_back_to_the_good_ones(learner):

@@ -240,6 +240,42 @@ def test_confidence_weighs_and_its_ablation_does_not(bundle, pairs):
     assert judgement.mask.any() and not judgement.mask[judgement.difference < 0].any()
 
 
+class _Told(torch.nn.Module):
+    """Confidence that falls with the teacher's depth, times a factor."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, inputs):
+        return 0.01 * self.factor / inputs[:, 4:5].clamp(min=0.1)
+
+
+def test_far_depth_is_learned_although_it_is_trusted_less(bundle, pairs):
+    """What counts less is found among points of like depth, not among all of them."""
+    distiller = _distiller(bundle, _Told())
+    view = distiller.views.of([pairs[0]])
+    weight = distiller.weigh(pairs[0]).astype(np.float32)
+    depth = pairs[0].teacher_depth.astype(np.float32)
+    assert float(view.teacher.max() / view.teacher.min()) > 1.5
+    counts = weight > 0
+    far = counts & (depth > np.quantile(depth[counts], 0.8))
+    near = counts & (depth < np.quantile(depth[counts], 0.2))
+    assert weight[far].mean() > 0.85 * weight[near].mean()
+
+
+def test_a_pair_that_is_spoiled_as_a_whole_counts_less(bundle, pairs):
+    network = _Told()
+    distiller = _distiller(bundle, network)
+    usual = float(distiller.weigh(pairs[0]).mean())
+    network.factor = 0.1
+    spoiled = float(distiller.weigh(pairs[0]).mean())
+    assert spoiled < 0.3 * usual
+    again = _distiller(bundle, network)
+    again.load_state(distiller.state())
+    assert float(again.weigh(pairs[0]).mean()) < 0.5 * usual
+
+
 def test_confidence_network_is_never_trained(bundle, pairs):
     network = _network()
     before = {k: v.clone() for k, v in network.state_dict().items()}

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from monother_ros.core.errors import AdaptationError, SettingsError
-from monother_ros.learning.guard import Guard, GuardSettings, student_quantile, student_tail
+from monother_ros.learning.guard import (
+    Guard,
+    GuardSettings,
+    student_quantile,
+    student_tail,
+    time_blocks,
+)
 from monother_ros.learning.guard_rate import ExplosionWatch, RateFall
 
 
@@ -290,3 +296,9 @@ def test_blocks_of_pairs_that_do_not_count_are_left_out():
 def test_blocks_must_fit_the_pairs():
     with pytest.raises(AdaptationError, match='do not belong together'):
         Guard().judge(np.ones(24), np.ones(24), blocks=np.zeros(3, int))
+
+
+def test_blocks_end_where_no_pair_comes_for_a_while():
+    stamps = [int(s * 1e9) for s in (10, 10.5, 11, 11.5, 19, 19.5, 21.4, 30)]
+    assert time_blocks(stamps, 2.0).tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
+    assert time_blocks(stamps[:1], 2.0).tolist() == [0]

@@ -51,7 +51,7 @@ def test_every_parameter_is_described_and_every_number_has_a_range():
         ({'extrinsics': [1.0, 2.0]}, 'has 2 numbers; give 16'),
         ({'extrinsics': [0.0] * 7}, 'quaternion of extrinsics is zero'),
         ({'extrinsics': [2.0] * 16}, 'not a rigid transform'),
-        ({'gap_seconds': 4.0}, 'gap_seconds 4 is not below block_seconds 4'),
+        ({'gap_seconds': 4.0}, 'gap_seconds 4 is not below block_seconds 2'),
         ({'gate_night': 2.0}, 'gate_night 2 is above gate_day; set both together'),
         ({'slipped': 1.0}, 'settled 3 is above slipped'),
         ({'thermal_camera': 'cam0', 'rgb_camera': 'cam0'}, 'name two cameras'),
