@@ -233,3 +233,15 @@ __all__ = [
     'picture',
     'stamps',
 ]
+
+
+def next_depth(rig, patience=60.0):
+    """Depth of an image that is published from now on; earlier ones may still be on their way."""
+    received, after = rig.received['depth/image_raw'], rig.stamp
+    rig.until(
+        lambda: received and stamps(received[-1:])[0] > after,
+        patience,
+        tick=rig.shoot,
+        what='depth',
+    )
+    return depth_of(received[-1])

@@ -109,6 +109,7 @@ class EngineContract:
         second = engine.infer(inputs)['depth'].copy()
         self.near(first[0, 0, 5:-5, 5:-5], 2 + 30 * 0.75)
         self.near(second[0, 0, 5:-5, 5:-5], 2 + 30 * 0.25)
+        assert (first > second).all()
 
     def test_input_of_any_memory_layout(self, bundle, engine):
         rng = np.random.default_rng(3)
@@ -119,6 +120,7 @@ class EngineContract:
         read_only = sliced.copy()
         read_only.setflags(write=False)
         self.near(engine.infer({'thermal': read_only})['depth'], wanted)
+        assert wanted.std() > 0.1
 
     def test_passes_the_acceptance_test(self, bundle, engine):
         verdict = judge(engine, reference_of(bundle, threads=1))
@@ -218,6 +220,7 @@ class EngineContract:
                 far = following.infer(given(bundle))['depth'][0, 0, 5:-5, 5:-5].copy()
                 self.near(near, 17)
                 self.near(far, 37)
+                assert (far > near).all()
             with following.prepare(first) as back:
                 self.near(back.infer(given(bundle))['depth'][0, 0, 5:-5, 5:-5], 17)
 

@@ -12,82 +12,21 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from bundles import make_bundle
-from contract import EngineContract, apart, given
-from cuda_double import LOST, LaunchError, LogicError
-from trt_double import install
+from contract import EngineContract, apart
+from cuda_double import LogicError
+from trt_rig import Maker, X
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import EngineError
 from monother_ros.engines.base import EngineOptions, PlanOptions
-from monother_ros.engines.cuda import CudaLost, open_cuda
+from monother_ros.engines.cuda import open_cuda
 from monother_ros.engines.select import load_engine
-from monother_ros.engines.tensorrt import TensorRtEngine
 from monother_ros.engines.trt_build import BuildCancelled
 from monother_ros.engines.trt_cache import PLAN, EngineCache
 from monother_ros.engines.trt_plans import graph_digest, l4t_release
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-
-VERSIONS = ('8.6.1', '10.3.0', '10.13.3.9', '11.4.0.106')
-X = {'thermal': np.full((1, 1, 24, 32), 0.5, np.float32)}
-
-
-@pytest.fixture(scope='module')
-def tiny(tmp_path_factory):
-    return make_bundle(tmp_path_factory.mktemp('models') / 'tiny', 24, 32)
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Makes the double; in the end nothing may be left on its GPU or have been misused."""
-    made = []
-
-    def make(version='10.3.0', **fields):
-        made.append(install(monkeypatch, version, **fields))
-        return made[-1]
-
-    yield make
-    for double in made:
-        world = double.world
-        assert not world.misuse
-        assert world.depth == 0
-        if not world.lost:
-            assert not world.blocks, 'memory of the GPU was not freed'
-            assert not getattr(world, 'bindings', type('', (), {'alive': 0})).alive
-
-
-@pytest.fixture(params=VERSIONS)
-def gpu(request, machine):
-    return machine(request.param)
-
-
-class Maker:
-    """Engines with one cache, and what they said."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.said = []
-
-    def __call__(self, bundle, **fields):
-        plan = fields.pop('plan', {})
-        fields = {'device': 'auto', 'precision': 'auto', 'threads': 1, **fields}
-        plan = PlanOptions(cache=self.folder, **plan)
-        return TensorRtEngine(bundle, EngineOptions(plan=plan, log=self.said.append, **fields))
-
-    @property
-    def text(self):
-        return '\n'.join(self.said)
-
-    @property
-    def entries(self):
-        return EngineCache(self.folder).entries()
-
-
-@pytest.fixture
-def make(tmp_path):
-    return Maker(tmp_path / 'cache')
 
 
 class _Contract(EngineContract):
@@ -279,174 +218,6 @@ def test_cache_that_cannot_be_written(machine, make, tiny, monkeypatch):
     with make(tiny) as engine, engine.prepare(tiny) as following:
         assert following.infer(X)['depth'].size
     assert 'No space left on device; it will be built again' in make.text
-
-
-# running
-
-
-def test_graph_is_recorded_and_launched(gpu, make, tiny):
-    with make(tiny) as engine:
-        assert engine.description.endswith('fp16, CUDA graph')
-        gpu.world.calls.clear()
-        engine.infer(X)
-        assert gpu.world.calls == ['cuGraphLaunch', 'cuStreamSynchronize']
-        for value in (0.1, 0.9, 0.4):
-            depth = engine.infer(given(tiny, value))['depth'][0, 0, 9, 9]
-            assert depth == pytest.approx(32 - 30 * value, rel=2e-3)
-
-
-def test_without_a_graph(gpu, make, tiny):
-    with make(tiny, cuda_graph=False) as engine:
-        gpu.world.calls.clear()
-        engine.infer(X)
-        assert gpu.world.calls == [
-            'memcpy_htod_async',
-            'IExecutionContext.execute_async_v3',
-            'memcpy_dtoh_async',
-            'memcpy_dtoh_async',
-            'cuStreamSynchronize',
-        ]
-
-
-@pytest.mark.parametrize(
-    'failure',
-    ['cuStreamBeginCapture', 'cuStreamEndCapture', 'cuGraphInstantiate', 'cuGraphLaunch'],
-)
-def test_graph_that_cannot_be_recorded_is_left_out(machine, make, tiny, failure):
-    gpu = machine()
-    gpu.world.fail(failure, *[901] * 4)
-    with make(tiny) as engine:
-        assert f'CUDA graph off: {failure} failed' in engine.description
-        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=2e-3)
-
-
-def test_graph_with_other_numbers_is_left_out(machine, make, tiny):
-    gpu = machine()
-    wrong = itertools.count(1)
-    gpu.spoil = lambda _, outputs: (
-        {k: v * 0 for k, v in outputs.items()} if next(wrong) == 2 else outputs
-    )
-    with make(tiny) as engine:
-        assert 'CUDA graph off: the recorded work gives other numbers' in engine.description
-
-
-def test_without_bindings_for_graphs(machine, make, tiny):
-    machine(graphs=False)
-    with make(tiny) as engine:
-        assert "CUDA graph off: no CUDA graphs without NVIDIA's bindings" in engine.description
-        assert engine.infer(X)['depth'].size
-
-
-def test_old_bindings_for_graphs(machine, make, tiny):
-    machine(old=True)
-    with make(tiny) as engine:
-        assert engine.description.endswith('CUDA graph')
-
-
-def test_shared_memory_is_not_copied(gpu, make, tiny):
-    gpu.world.integrated = True
-    with make(tiny, cuda_graph=False) as engine:
-        gpu.world.calls.clear()
-        for value in (0.1, 0.9):
-            depth = engine.infer(given(tiny, value))['depth'][0, 0, 9, 9]
-            assert depth == pytest.approx(32 - 30 * value, rel=2e-3)
-        assert gpu.world.calls.count('memcpy_htod_async') == 0
-    with make(tiny, cuda_graph=False, zero_copy=False) as engine:
-        gpu.world.calls.clear()
-        engine.infer(X)
-        assert gpu.world.calls.count('memcpy_htod_async') == 1
-
-
-def test_outputs_outlive_the_engine(machine, make, tiny):
-    machine()
-    with make(tiny) as engine:
-        first = engine.infer(given(tiny, 0.1))['depth']
-        engine.infer(given(tiny, 0.9))
-    assert first[0, 0, 9, 9] == pytest.approx(29, rel=2e-3)
-
-
-def test_run_that_fails_names_what_tensorrt_says(gpu, make, tiny):
-    with make(tiny, cuda_graph=False) as engine:
-        gpu.world.fail('IExecutionContext.execute_async_v3', False)
-        with pytest.raises(EngineError, match='TensorRT failed to run tiny') as caught:
-            engine.infer(X)
-        assert not isinstance(caught.value, CudaLost)
-        assert engine.infer(X)['depth'].size
-
-
-def test_error_of_cuda_is_clear(gpu, make, tiny):
-    with make(tiny, cuda_graph=False) as engine:
-        gpu.world.fail(
-            'memcpy_htod_async', LogicError('cuMemcpyHtoDAsync failed: invalid argument')
-        )
-        with pytest.raises(
-            EngineError, match=r'CUDA could not run tiny on Double \(sm_87\): cuMem'
-        ):
-            engine.infer(X)
-        assert engine.infer(X)['depth'].size
-
-
-def test_no_memory_for_a_context(gpu, make, tiny):
-    gpu.world.fail('ICudaEngine.create_execution_context', None, None, None)
-    with pytest.raises(EngineError, match=r'no execution context .* MiB of the GPU are free'):
-        make(tiny)
-
-
-def test_short_of_memory(machine, make, tiny):
-    from cuda_double import MemoryError as OutOfMemory
-
-    gpu = machine()
-    gpu.world.fail('mem_alloc', *[OutOfMemory('cuMemAlloc failed: out of memory')] * 3)
-    with pytest.raises(EngineError, match=r'out of memory; close other programs'):
-        make(tiny)
-
-
-# a lost context
-
-
-@pytest.mark.parametrize('graph', [True, False])
-def test_lost_context_is_reported(gpu, make, tiny, graph):
-    engine = make(tiny, cuda_graph=graph)
-    gpu.world.lost = LOST
-    for _ in range(2):
-        with pytest.raises(CudaLost, match='this process cannot use the GPU any more'):
-            engine.infer(X)
-    engine.close()
-    engine.close()
-
-
-@pytest.mark.parametrize('graph', [True, False])
-def test_lost_context_falls_back_where_told_so(gpu, make, tiny, graph):
-    engine = make(tiny, cuda_graph=graph, fallback=True)
-    assert engine.infer(X)['depth'].size
-    gpu.world.lost = LOST
-    for _ in range(2):
-        assert engine.infer(X)['depth'][0, 0, 9, 9] == pytest.approx(17, rel=1e-5)
-    assert engine.reason.startswith('fell back to onnxruntime: CUDA could not run tiny')
-    assert 'illegal memory access' in make.said[-1]
-    assert 'tensorrt lost its GPU' in engine.description
-    assert engine.precision == 'fp32'
-    with engine.prepare(tiny) as following:
-        assert following.infer(X)['depth'].size
-        assert following.reason == engine.reason
-        assert 'tensorrt lost its GPU' in following.description
-    engine.close()
-    with pytest.raises(EngineError, match='has been closed'):
-        engine.infer(X)
-
-
-def test_context_lost_while_a_plan_is_tried_out(machine, make, tiny):
-    gpu = machine()
-
-    def spoil(header, outputs):
-        gpu.world.lost = LOST
-        msg = f'cuStreamSynchronize failed: {LOST}'
-        raise LaunchError(msg)
-
-    gpu.spoil = spoil
-    with pytest.raises(CudaLost):
-        make(tiny)
-    assert gpu.builds == 1, 'no other precision can help'
 
 
 # what is missing

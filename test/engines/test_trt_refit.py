@@ -10,8 +10,8 @@ from bundles import make_bundle
 from contract import apart, given
 from cuda_double import Value
 from revision_data import patched
-from test_tensorrt import VERSIONS, Maker, machine  # noqa: F401 - fixture
 from trt_double import session_of
+from trt_rig import VERSIONS, Maker
 
 from monother_ros.core.errors import EngineError
 from monother_ros.engines.trt_api import find_trt
@@ -23,7 +23,7 @@ REFIT = {'refit': True}
 
 
 @pytest.fixture(params=VERSIONS)
-def gpu(request, machine):  # noqa: F811
+def gpu(request, machine):
     return machine(request.param)
 
 
@@ -122,7 +122,7 @@ def test_refit_that_fails_is_a_build(gpu, make, tiny, far, where):
     assert 'far does not go into the plan and is built' in make.text
 
 
-def test_refit_that_gives_other_numbers_is_a_build(machine, make, tiny, far):  # noqa: F811
+def test_refit_that_gives_other_numbers_is_a_build(machine, make, tiny, far):
     """As a version that drops a bias does: no error, wrong depth."""
     gpu = machine('10.13.3.9')
 
@@ -145,7 +145,7 @@ def test_refit_that_gives_other_numbers_is_a_build(machine, make, tiny, far):  #
     assert 'far does not go into the plan and is built: ' in make.text
 
 
-def test_version_that_loses_biases_is_not_refitted(machine, make, tiny, far, monkeypatch):  # noqa: F811
+def test_version_that_loses_biases_is_not_refitted(machine, make, tiny, far, monkeypatch):
     from monother_ros.engines.trt_api import TrtApi
 
     gpu = machine('11.4.0.106')
@@ -157,7 +157,7 @@ def test_version_that_loses_biases_is_not_refitted(machine, make, tiny, far, mon
             assert depth_of(following, far) == near(37)
 
 
-def test_stored_frames_of_a_revision_are_run(machine, make, tiny, far, tmp_path):  # noqa: F811
+def test_stored_frames_of_a_revision_are_run(machine, make, tiny, far, tmp_path):
     from monother_ros.core.bundle import write_bundle
     from monother_ros.engines.check import CHECK, CheckFrame, write_check
 

@@ -257,7 +257,18 @@ class _ParserError(Plain):
         return 0
 
 
-class _Parser(Plain):
+class _WithErrors(Plain):
+    _errors: list[str]
+
+    @property
+    def num_errors(self) -> int:
+        return len(self._errors)
+
+    def get_error(self, index: int) -> Any:
+        return self.double.wrap('ParserError', self._errors[index])
+
+
+class _Parser(_WithErrors):
     def __init__(self, network: Any, logger: Any) -> None:
         self._network = network._impl
         self._errors: list[str] = []
@@ -272,13 +283,6 @@ class _Parser(Plain):
             self._errors.append(f'the file cannot be parsed: {err}')
             return False
         return True
-
-    @property
-    def num_errors(self) -> int:
-        return len(self._errors)
-
-    def get_error(self, index: int) -> Any:
-        return self.double.wrap('ParserError', self._errors[index])
 
 
 class _Refitter(Plain):
@@ -337,7 +341,7 @@ class _Refitter(Plain):
         return True
 
 
-class _OnnxRefitter(Plain):
+class _OnnxRefitter(_WithErrors):
     def __init__(self, refitter: Any, logger: Any) -> None:
         self._refitter = refitter
         self._errors: list[str] = []
@@ -358,13 +362,6 @@ class _OnnxRefitter(Plain):
                     self._errors.append(f'{item.name} does not fit')
                     return False
         return True
-
-    @property
-    def num_errors(self) -> int:
-        return len(self._errors)
-
-    def get_error(self, index: int) -> Any:
-        return self.double.wrap('ParserError', self._errors[index])
 
 
 IMPLEMENTED = {

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 from bundles import make_bundle
-from depth_rig import depth_of, stamps
+from depth_rig import depth_of, next_depth, stamps
 from scaled_revisions import check_frame, scaled_store, write_scaled
 from std_msgs.msg import String
 
@@ -56,18 +56,6 @@ def make_swapping(make_rig, store):
         return rig
 
     return make
-
-
-def next_depth(rig):
-    """Depth of an image that is published from now on; earlier ones may still be on their way."""
-    received, after = rig.received['depth/image_raw'], rig.stamp
-    rig.until(
-        lambda: received and stamps(received[-1:])[0] > after,
-        PATIENCE,
-        tick=rig.shoot,
-        what='depth',
-    )
-    return depth_of(received[-1])
 
 
 def scale(rig):

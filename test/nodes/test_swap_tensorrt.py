@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('onnxruntime')
-from depth_rig import depth_of, stamps
+from depth_rig import next_depth
 from scaled_revisions import scaled_store
 from std_msgs.msg import String
 
@@ -62,14 +62,7 @@ def make_running(worlds, make_rig, tiny_bundle, tmp_path, monkeypatch):
 
 def median(rig):
     """Median depth of an image that is published from now on."""
-    received, after = rig.received['depth/image_raw'], rig.stamp
-    rig.until(
-        lambda: received and stamps(received[-1:])[0] > after,
-        PATIENCE,
-        tick=rig.shoot,
-        what='depth',
-    )
-    return float(np.nanmedian(depth_of(received[-1])))
+    return float(np.nanmedian(next_depth(rig)))
 
 
 @pytest.mark.parametrize('version', ['10.3.0', '11.4.0.106'])
