@@ -20,6 +20,7 @@ from monother_ros.doctor.findings import FAIL, INFO, Finding, Section, as_json, 
 from monother_ros.doctor.installed import installed
 from monother_ros.doctor.limits import transport_limits
 from monother_ros.doctor.selftest import self_test
+from monother_ros.doctor.selftest_kernels import try_kernels
 from monother_ros.engines.base import PRECISIONS, EngineOptions
 
 
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         sections.append(_topics(arguments.seconds))
     if arguments.self_test:
         sections.append(self_test(bundle, arguments.threads, _say))
+        sections.append(Section('Around the network', (try_kernels(bundle),)))
     figures = {
         'title': 'monother doctor',
         'version': __version__,

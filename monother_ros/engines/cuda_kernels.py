@@ -5,7 +5,8 @@ What surrounds the network, on the GPU: counts to network input, depth to points
 
 The node does not use them. On a desktop CPU both steps take half a millisecond to one, and a cloud
 of 640x512 points (6.5 MB) would have to be copied back from a graphics card. On a Jetson, whose
-GPU writes into the memory of the host, they may free the slower CPU: :func:`compare` measures it.
+GPU writes into the memory of the host, they may free the slower CPU: the self-test of the doctor
+measures it (:func:`compare`).
 """
 
 from __future__ import annotations

@@ -34,15 +34,22 @@ def probe_inputs(bundle: Bundle) -> list[NDArray[Any]]:
     how = bundle.normalisation
     frames = []
     for k, gain in enumerate(GAINS):
-        scene = _scene(height, width, np.random.default_rng(1000 + k))
-        image = np.clip(0.5 + gain * (scene - 0.5), 0.0, 1.0)
+        plain = scene(height, width, np.random.default_rng(1000 + k))
+        image = np.clip(0.5 + gain * (plain - 0.5), 0.0, 1.0)
         planes = np.repeat(image[None, None], channels, axis=1)
         frames.append(((planes - how.mean) / how.std).astype(np.float32))
     return frames
 
 
-def _scene(height: int, width: int, rng: np.random.Generator) -> NDArray[Any]:
-    """One image (H, W) in [0, 1]."""
+def scene(height: int, width: int, rng: np.random.Generator) -> NDArray[Any]:
+    """
+    One image.
+
+    :param height: in pixels.
+    :param width: in pixels.
+    :param rng: source of what is in it.
+    :returns: (H, W), most of it in [0, 1].
+    """
     rows = np.linspace(0.0, 1.0, height)[:, None]
     columns = np.linspace(0.0, 1.0, width)[None, :]
     horizon = rng.uniform(0.35, 0.55)

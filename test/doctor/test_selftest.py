@@ -129,7 +129,12 @@ def test_verb_writes_json_and_page(tiny_bundle, tmp_path, capsys, quick):
     written = json.loads((tmp_path / 'out/doctor.json').read_text())
     assert written['self_test'] and written['state'] in ('ok', 'info', 'warn')
     titles = [section['title'] for section in written['sections']]
-    assert titles == ['Transport', 'Engine of tiny 1', 'Self-test with tiny 1']
+    assert titles == [
+        'Transport',
+        'Engine of tiny 1',
+        'Self-test with tiny 1',
+        'Around the network',
+    ]
     pytest.importorskip('jinja2')
     page = (tmp_path / 'out/doctor.html').read_text()
     assert 'Self-test with tiny 1' in page and 'onnxruntime cpu fp32' in page

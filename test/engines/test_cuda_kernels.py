@@ -14,18 +14,22 @@ import shutil
 import subprocess
 import sys
 import types
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from cuda_double import World, install_cuda
 
-from monother_ros.core.bundle import Normalisation
+from monother_ros.core.bundle import Normalisation, load_bundle
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.cloud import CloudBuilder
 from monother_ros.core.errors import EngineError
 from monother_ros.core.resize import AlignedResizer
 from monother_ros.core.thermal import Normaliser
+from monother_ros.doctor.findings import FAIL, INFO, OK
+from monother_ros.doctor.selftest_kernels import try_kernels
+from monother_ros.engines import cuda as cuda_module
 from monother_ros.engines.cuda import open_cuda
 from monother_ros.engines.cuda_kernels import SOURCE, FrameKernels, compare, normalise_args
 
@@ -213,6 +217,33 @@ def test_frame_kernels_hand_over_what_the_kernels_want(gpu):
             np.testing.assert_array_equal(points[..., 4], raw)
             assert np.isnan(points[..., 3]).all() == (confidence is None)
         kernels.free()
+
+
+@pytest.mark.parametrize('resize', ['area', 'aligned'])
+def test_self_test_of_the_kernels(gpu, tiny_bundle, resize):
+    bundle = load_bundle(tiny_bundle)
+    bundle = replace(bundle, normalisation=replace(bundle.normalisation, resize=resize))
+    finding = try_kernels(bundle, (96, 64))
+    assert finding.state == OK, finding.found
+    for step in ('normalise', 'deproject'):
+        values = finding.values[step]
+        assert 0 <= values['off'] < 1e-3
+        assert values['gpu_ms'] > 0 and values['cpu_ms'] > 0
+
+
+def test_self_test_finds_a_wrong_kernel(gpu, tiny_bundle, monkeypatch):
+    real = FrameKernels.deproject
+    monkeypatch.setattr(FrameKernels, 'deproject', lambda *a: real(*a) * np.float32(1.01))
+    finding = try_kernels(load_bundle(tiny_bundle), (96, 64))
+    assert finding.state == FAIL and 'attach this page' in finding.advice
+    assert finding.values['normalise']['off'] < 1e-3 < finding.values['deproject']['off']
+
+
+def test_self_test_without_a_gpu(monkeypatch, tiny_bundle):
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', None)
+    monkeypatch.setattr(cuda_module, '_opened', {})
+    finding = try_kernels(load_bundle(tiny_bundle))
+    assert finding.state == INFO and 'PyCUDA cannot be imported' in finding.found
 
 
 def test_without_a_compiler(monkeypatch):
