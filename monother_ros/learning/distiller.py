@@ -85,7 +85,7 @@ class DistillerSettings:
     weight_decay: float = 0.0
     pull: float = 10.0
     clip: float = 1.0
-    anchor_weight: float = 4.0
+    anchor_weight: float = 8.0
     confidence: bool = True
     metric_weight: float = 0.0
     depth_weight: float = 1.0

@@ -70,7 +70,7 @@ class GuardSettings:
     confidence: float = 0.95
     worse_confidence: float = 0.99
     anchor_confidence: float = 0.9
-    tolerance: float = 0.015
+    tolerance: float = 0.02
     least_gain: float = 0.0
     least_pairs: int = 20
 

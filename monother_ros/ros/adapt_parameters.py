@@ -146,7 +146,7 @@ class AdaptNodeParameters(NodeParameters):
     part: str = parameter('all', 'Part of the model that is trained.', choices=PARTS)
     learning_rate: float = parameter(2e-4, 'Learning rate of the optimiser.', low=1e-8, high=0.1)
     anchor_weight: float = parameter(
-        4.0,
+        8.0,
         'Weight of how far the outputs for anchors have moved, against the loss on pairs.',
         low=0.0,
         high=1000.0,
@@ -197,7 +197,7 @@ class AdaptNodeParameters(NodeParameters):
         high=0.9999,
     )
     guard_tolerance: float = parameter(
-        0.015,
+        0.02,
         'Relative growth of the error on the anchors that is put up with.',
         low=0.0,
         high=0.99,
