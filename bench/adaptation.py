@@ -59,7 +59,7 @@ SEEDED = ('online', 'without confidence')
 """Ways that are taken with every seed; what they differ by is small against what one order of the
 pairs differs from another."""
 
-VERSION = 4
+VERSION = 5
 """Of what kept results were made with; to be raised when learning changes."""
 
 
@@ -135,13 +135,13 @@ def one_run(job: tuple[argparse.Namespace, str, str, int]) -> dict[str, Any]:
     base = learner.settings
     settings = replace(base, seed=seed, distiller=replace(base.distiller, seed=seed))
     learner = replace(learner, settings=settings)
-    plan: list[Any] = [VERSION, way, arguments.frames, world]
+    plan: list[Any] = [way, arguments.frames, world]
     if way == 'teacher':
         plan.append(learner.teacher.name)
     else:
         plan += [learner.bundle.digest, arguments.source_frames]
     if way not in ('teacher', 'before'):
-        plan += [settings, learner.teacher.name, arguments.minutes, arguments.rgb]
+        plan += [VERSION, settings, learner.teacher.name, arguments.minutes, arguments.rgb]
     if way in ('online', 'offline'):
         plan.append(weights_digest(learner.confidence))
     digest = hashlib.sha256(repr(plan).encode()).hexdigest()[:12]

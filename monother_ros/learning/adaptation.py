@@ -190,11 +190,6 @@ class Adaptation:
         """Whether there is enough to take steps on, and nothing stops them."""
         return self.enabled and not self.stopped and len(self.replay) >= self.settings.least_pairs
 
-    @property
-    def factor(self) -> float:
-        """Of the learning rate: falls at roll backs."""
-        return self.rates.factor
-
     def due(self) -> bool:
         """Whether :meth:`work` would take a step now."""
         wait = 1.0 / self.settings.step_rate
@@ -248,14 +243,15 @@ class Adaptation:
         pairs = sorted(self.held_out.pairs(), key=lambda pair: pair.stamp_ns)
         if not pairs:
             return None
-        before, after = self.candidate.errors(pairs)
         anchors_before = anchors_after = None
         if self._anchors is not None:
             limit = self.settings.guard.tolerance
+            # first, as it decides how much of the original is mixed into what is judged
             anchors_before, anchors_after = self.candidate.anchor_errors(
                 self._anchors,
                 lambda before, after: self._guard.worst_anchors(before, after) <= limit,
             )
+        before, after = self.candidate.errors(pairs)
         blocks = time_blocks([pair.stamp_ns for pair in pairs], self.settings.block_seconds)
         decision = self._guard.judge(before, after, anchors_before, anchors_after, blocks)
         self.decision = decision

@@ -61,7 +61,9 @@ class Candidate:
         self._origin: State = student.snapshot_of(original)
         self._original: NDArray[np.float64] | None = None
         self._blend = len(BLENDS) - 1
+        # errors of held-out pairs by their stamps: with the good weights, and as judged last
         self._known: dict[int, float] = {}
+        self._found: dict[int, float] = {}
 
     def follow(self, decay: float) -> None:
         """
@@ -129,6 +131,7 @@ class Candidate:
         self._known = {pair.stamp_ns: self._known[pair.stamp_ns] for pair in pairs}
         with self._judged():
             after = self._distiller.errors(pairs)
+        self._found = {p.stamp_ns: float(v) for p, v in zip(pairs, after, strict=True)}
         return before, after
 
     def anchor_errors(
@@ -171,7 +174,7 @@ class Candidate:
     def accept(self) -> None:
         """The weights that were judged are the good ones from now on."""
         self._good = {name: value.clone() for name, value in self._to_judge().items()}
-        self._known.clear()
+        self._known, self._found = self._found, {}
 
     def go_back(self) -> None:
         """Take the good weights again; the optimiser starts anew."""

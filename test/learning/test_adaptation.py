@@ -188,7 +188,7 @@ def test_what_the_guard_refuses_falls_back(learner, monkeypatch):
     )
     drive(learning, 30, first=8)
     assert learning.rollbacks >= 1
-    assert learning.factor < 1.0
+    assert learning.rates.factor < 1.0
     learning.candidate.go_back()
     for name, value in learning.student.snapshot().items():
         assert torch.equal(value, before[name])
