@@ -15,6 +15,8 @@ from monother_ros.core.errors import AdaptationError, SettingsError
 from monother_ros.learning.adaptation import Adaptation, AdaptationSettings
 from monother_ros.learning.adaptation_state import read_state, write_state
 from monother_ros.learning.alignment import Alignment
+from monother_ros.learning.anchors import Anchors
+from monother_ros.learning.candidate import BLENDS
 from monother_ros.learning.distiller import DistillerSettings
 from monother_ros.learning.gates import GateSettings
 from monother_ros.learning.guard import Decision, GuardSettings
@@ -105,6 +107,30 @@ def test_it_learns_and_writes_a_revision_that_is_better(learner):
         load_bundle(learning.base.path), learning.teacher, None, settings=SETTINGS
     ).distiller.errors(pairs)
     assert np.nanmean(learning.distiller.errors(pairs)) < np.nanmean(fresh)
+
+
+def test_the_mixture_that_is_judged_is_the_one_that_is_offered(learner, models, monkeypatch):
+    width, height = load_bundle(models / 'student').input_size
+    pictures = np.zeros((4, height, width), np.uint8)
+    depth = np.full((4, height // 4, width // 4), 5, np.float16)
+    learning = learner(anchors=Anchors(pictures, depth))
+    candidate = learning.candidate
+    shares = []
+    real = candidate.errors
+
+    def anchor_errors(anchors, enough):
+        candidate._blend = 2
+        return np.ones(4), np.ones(4)
+
+    def errors(pairs):
+        shares.append(candidate.blend)
+        return real(pairs)
+
+    monkeypatch.setattr(candidate, 'anchor_errors', anchor_errors)
+    monkeypatch.setattr(candidate, 'errors', errors)
+    drive(learning, 60)
+    learning.consider()
+    assert shares and set(shares) == {BLENDS[2]}
 
 
 def test_what_is_held_out_is_never_trained_on_and_keeps_its_distance(learner):

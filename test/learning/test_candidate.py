@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from students import lite_bundle, make_anchors
+from students import lite_bundle, make_anchors, make_pairs
 
 torch = pytest.importorskip('torch')
 
@@ -68,3 +68,24 @@ def test_less_of_what_was_learned_keeps_the_anchors_better(bundle, candidate):
     candidate.anchor_errors(anchors, note)
     order = sorted(seen)
     assert [change for _, change in order] == sorted(change for _, change in order)
+
+
+def test_errors_of_what_was_accepted_are_known(bundle, candidate, monkeypatch):
+    pairs = make_pairs(bundle, 3)
+    _, after = candidate.errors(pairs)
+    candidate.accept()
+    real, asked = Distiller.errors, []
+
+    def errors(self, some):
+        asked.append(len(some))
+        return real(self, some)
+
+    monkeypatch.setattr(Distiller, 'errors', errors)
+    before, again = candidate.errors(pairs)
+    np.testing.assert_array_equal(before, after)
+    np.testing.assert_allclose(again, after)
+    assert asked == [3]
+    # a pair that is new is judged with the good weights as well
+    more = make_pairs(bundle, 4)
+    candidate.errors(more)
+    assert asked == [3, 1, 4]
