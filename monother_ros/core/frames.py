@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import SettingsError
+from monother_ros.core.range_points import RangePoints
+from monother_ros.core.scale_sources import ScaleEstimate
 from monother_ros.core.shutter import ShutterState
 
 OUTPUT_SIZES = ('image', 'network')
@@ -28,12 +30,21 @@ class ThermalFrame:
     :param frame_id: optical frame of the camera.
     :param intrinsics: of the camera; of another size with the same aspect, they are scaled. None
         where not known: there is depth then, but no cloud and no correction of the focal length.
+    :param points: of a range sensor at about the same time; they give the metric scale, and go
+        into a network that takes sparse depth. They need `intrinsics`.
+    :param sparse: (h, w) metres along the optical axis, 0 or NaN where there is none: the same as
+        `points` and instead of them, already projected; of the network's size, or of another
+        one with the same field of view.
+    :param scales: what other sources say about the scale (language, focal).
     """
 
     image: NDArray[Any]
     stamp_ns: int
     frame_id: str = ''
     intrinsics: Intrinsics | None = None
+    points: RangePoints | None = None
+    sparse: NDArray[Any] | None = None
+    scales: tuple[ScaleEstimate, ...] = ()
 
 
 @dataclass(frozen=True)
