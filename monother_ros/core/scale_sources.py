@@ -105,23 +105,22 @@ class ScaleEstimate:
             value = 1.0 / inverse if inverse > 0 else math.nan
         return value if value > 0 else math.nan
 
-    def correction(self, reference: float) -> tuple[float, float] | None:
+    def inverse(self, reference: float) -> tuple[float, float] | None:
         """
-        The estimate as factor and share of the shift at a reference depth.
+        The estimate as (a, b) of 1 / D = a / d + b, which can be averaged with others.
 
-        With 1 / D = a / d + b, the factor is D / d at the reference and the share b D, so that
-        a = (1 - share) / factor and b = share / (factor · reference). Both can be averaged.
-
-        :param reference: network depth in metres, > 0.
-        :returns: (factor, share), or None where the estimate cannot be meant at that depth.
+        :param reference: network depth in metres, > 0, at which the tangent is taken of an
+            estimate in the space 'depth' that has a shift.
+        :returns: (a, b), b in 1/m; None where the estimate cannot be meant at that depth.
         """
         value = self.metric(reference)
         if not math.isfinite(value):
             return None
         if self.space == 'inverse':
-            return value / reference, self.shift * value
-        # tangent of D = s d + t in inverse depth: d(1/D) / d(1/d) = s (d / D)^2
-        return value / reference, 1.0 - self.scale * reference / value
+            return self.scale, self.shift
+        # D = s d + t: d(1/D) / d(1/d) = s (d / D)^2
+        slope = self.scale * (reference / value) ** 2
+        return (slope, 1.0 / value - slope / reference) if self.shift else (1 / self.scale, 0.0)
 
 
 def silent(source: str, reason: str, stamp_ns: int = 0) -> ScaleEstimate:
