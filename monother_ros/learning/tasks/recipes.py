@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.learning.recipe import build, change, find_recipe, read_mapping
+from monother_ros.learning.tasks.adapter_batches import AdapterSettings
 from monother_ros.learning.tasks.drives import DriveSettings
 from monother_ros.learning.tasks.dual_batches import DualSettings
 from monother_ros.learning.tasks.lite_batches import LiteSettings
@@ -123,10 +124,33 @@ class TrustRecipe:
     """how the run is carried out"""
 
 
-Recipe = LiteRecipe | DualRecipe | TrustRecipe
+@dataclass(frozen=True)
+class AdapterRecipe:
+    """Training of the sparse depth adapter beside the frozen lite network."""
 
-_TASKS: dict[str, type[LiteRecipe] | type[DualRecipe] | type[TrustRecipe]] = {
+    task: Literal['sparse']
+    """what is trained"""
+    training: AdapterSettings = field(default_factory=AdapterSettings)
+    """what decides the weights"""
+    augment: float = 0.3
+    """how often pictures are changed, as a part of the usual"""
+    data: LiteData = field(default_factory=LiteData)
+    """rendered frames, thermal"""
+    watch_every: int = 250
+    """steps between validations; 0 for none"""
+    start: str = 'lite'
+    """bundle (name or folder) of the lite network to stand beside"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe
+
+_TASKS: dict[
+    str, type[LiteRecipe] | type[DualRecipe] | type[TrustRecipe] | type[AdapterRecipe]
+] = {
     'lite': LiteRecipe,
+    'sparse': AdapterRecipe,
     'dual': DualRecipe,
     'confidence': TrustRecipe,
 }
@@ -174,7 +198,7 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     section = mapping.setdefault('data', {})
     missing = [place for place in places if not Path(place).exists()]
-    lite = mapping.get('task') in ('lite', 'confidence')
+    lite = mapping.get('task') in ('lite', 'confidence', 'sparse')
     if missing and not lite:
         msg = f'data {", ".join(missing)} not found'
         raise SettingsError(msg)
