@@ -139,6 +139,22 @@ class Frozen(NamedTuple):
         rest = (value.repeat_interleave(times, 0) for value in self[1:])
         return Frozen(features, *rest)  # type: ignore[arg-type]
 
+    def window(self, top: int, left: int, rows: int, columns: int) -> Frozen:
+        """A part of the pictures; all in pixels, multiples of 32."""
+
+        def cut(value: Tensor, step: int) -> Tensor:
+            part = value[..., top // step : (top + rows) // step, :]
+            return part[..., left // step : (left + columns) // step].contiguous()
+
+        features = tuple(cut(value, CELL << k) for k, value in enumerate(self.features))
+        return Frozen(
+            features,  # type: ignore[arg-type]
+            cut(self.coarse, CELL),
+            cut(self.fine, 1),
+            cut(self.confidence, CELL),
+            cut(self.weights, CELL),
+        )
+
 
 class SparseOutput(NamedTuple):
     """What one forward pass yields."""
@@ -287,7 +303,8 @@ class SparseLite(nn.Module):
         coarse = frozen.coarse + change
         confidence = _shifted(frozen.confidence, self.sure(features) * anything)
         weights = frozen.weights + self.sharpen(features) * anything
-        fine, sure = self.thermal.upsample(coarse, confidence, weights)
+        upsample = _upsample_for_gradients if self.training else self.thermal.upsample
+        fine, sure = upsample(coarse, confidence, weights)
         keep = torch.sigmoid(self.keep(features) - 1.0)
         keep = F.interpolate(keep, scale_factor=float(CELL), mode='nearest')
         fine = fine + valid * keep * (log_sparse - fine)
@@ -353,6 +370,18 @@ def _neighbours(values: Tensor) -> Tensor:
     return torch.cat(
         [padded[..., j : j + rows, i : i + columns] for j in range(3) for i in range(3)], 1
     )
+
+
+def _upsample_for_gradients(
+    log_depth: Tensor, confidence: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As LiteNetwork.upsample, by the operations whose gradients torch is fast at."""
+    batch, _, rows, columns = log_depth.shape
+    share = torch.softmax(weights.clamp(-8.0, 8.0).reshape(batch, 9, CELL**2, rows, columns), 1)
+    padded = F.pad(torch.cat([log_depth, confidence], 1), (1, 1, 1, 1), mode='replicate')
+    around = F.unfold(padded, 3).view(batch, 2, 9, 1, rows, columns)
+    fine = [(share * around[:, k]).sum(1) for k in range(2)]
+    return F.pixel_shuffle(fine[0], CELL), F.pixel_shuffle(fine[1], CELL)
 
 
 def _shifted(probability: Tensor, change: Tensor) -> Tensor:

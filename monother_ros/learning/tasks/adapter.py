@@ -58,7 +58,8 @@ class AdapterStep(nn.Module):
         settings = self.settings
         with torch.no_grad():
             images = batch.image.contiguous(memory_format=torch.channels_last)
-            frozen = self.network.freeze(images).repeated(settings.draws)
+            window = [int(value) for value in batch.window]
+            frozen = self.network.freeze(images).window(*window).repeated(settings.draws)
         output = self.network.complete(frozen, batch.sparse)
         target = batch.target
         surface = torch.where(target < BEYOND, torch.exp(target), 0.0)
@@ -135,8 +136,7 @@ class AdapterTask(SingleTask):
 
     def samples(self, step: int) -> int:
         """Pictures of all processes together in a step."""
-        del step
-        return self.settings.batch
+        return self.settings.samples(step)
 
     def groups(self) -> Sequence[ParameterGroup]:
         """Parameters of the branch; the frozen network has none."""
@@ -153,6 +153,19 @@ class AdapterTask(SingleTask):
             'frames': len(self.batches.frames),
             'thermal': self.begun_with,
         }
+
+    def reconcile(self, found: Mapping[str, Any], step: int) -> Mapping[str, Any]:
+        """The end of the schedule may be moved as long as it has not begun."""
+        names = ('steps', 'fall_steps', 'full_steps')
+        try:
+            before = {name: int(found['settings'][name]) for name in names}
+        except (KeyError, TypeError, ValueError):
+            return found
+        end = {name: int(getattr(self.settings, name)) for name in names}
+        ends = (before, end)
+        if step > min(e['steps'] - max(e['fall_steps'], e['full_steps']) for e in ends):
+            return found
+        return {**found, 'settings': {**found['settings'], **end}}
 
     def state(self, network: nn.Module) -> dict[str, Tensor]:
         """Weights of the branch."""

@@ -26,10 +26,17 @@ from monother_ros.networks.depth_encoding import outdoor
 class AdapterSettings:
     """Everything that decides the weights, beside the data."""
 
-    steps: int = 1500
+    steps: int = 2000
     """optimiser steps"""
-    batch: int = 4
+    fall_steps: int = 500
+    """in how many of them, the last ones, the learning rate falls over half a cosine"""
+    full_steps: int = 100
+    """how many of them, the last ones, learn from whole pictures; those before from a window of
+    half the width and height, cut from the frozen features, which takes a third of the time"""
+    batch: int = 8
     """pictures per step"""
+    full_batch: int = 4
+    """pictures per step of whole pictures"""
     draws: int = 3
     """sparse depths per picture; the frozen network looks at it once only"""
     width: int = 320
@@ -37,7 +44,7 @@ class AdapterSettings:
     height: int = 256
     """height of the network input in pixels"""
     rate: float = 3e-3
-    """highest learning rate; it falls over half a cosine"""
+    """highest learning rate"""
     warmup: int = 50
     """steps in which the learning rate rises"""
     weight_decay: float = 0.01
@@ -66,16 +73,36 @@ class AdapterSettings:
     """weight of the cross-entropy of the confidence"""
     changed: float = 0.4
     """part of the sparse depths whose distances are changed, where there are points"""
-    epoch_samples: int = 1000
+    epoch_samples: int = 100
     """pictures that count as an epoch for the noise shift"""
     patterns: Patterns = field(default_factory=Patterns)
     """kinds of sparse depth"""
     seed: int = 0
     """of weights, order and augmentation"""
 
+    @property
+    def small_steps(self) -> int:
+        """Steps with windows, which come first."""
+        return max(0, self.steps - self.full_steps)
+
+    def samples(self, step: int) -> int:
+        """Pictures of a step."""
+        return self.batch if step < self.small_steps else self.full_batch
+
+    def window(self, step: int) -> tuple[int, int, int, int]:
+        """Top, left, rows and columns of what is learned from in a step, pixels."""
+        if step >= self.small_steps:
+            return 0, 0, self.height, self.width
+        rng = np.random.default_rng([self.seed, 5, step])
+        rows, columns = (max(1, n // 64) * 32 for n in (self.height, self.width))
+        top = int(rng.integers((self.height - rows) // 32 + 1)) * 32
+        left = int(rng.integers((self.width - columns) // 32 + 1)) * 32
+        return top, left, rows, columns
+
     def learning_rate(self, step: int) -> float:
         """Rate of a step."""
-        part = min(1.0, step / max(1, self.steps))
+        level = max(0, self.steps - self.fall_steps)
+        part = min(1.0, max(0, step - level) / max(1, self.fall_steps))
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         return self.rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
 
@@ -94,6 +121,8 @@ class AdapterBatch(NamedTuple):
     """(B * draws, 1, h, w) metres, 0 = none"""
     target: Tensor
     """(B * draws, 1, h, w) log metres"""
+    window: Tensor
+    """(4,) top, left, rows and columns that sparse depth and target show of the picture"""
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> AdapterBatch:
         """The same on a device."""
@@ -123,8 +152,11 @@ class AdapterBatches:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> AdapterBatch:
         """A process's part of the samples of a step; every sample has randomness of its own."""
         settings = self.settings
-        part = part_of(settings.batch, rank, world)
-        places = np.arange(step * settings.batch, (step + 1) * settings.batch)
+        part = part_of(settings.samples(step), rank, world)
+        done = min(step, settings.small_steps) * settings.batch
+        done += max(0, step - settings.small_steps) * settings.full_batch
+        places = np.arange(done, done + settings.samples(step))
+        top, left, rows, columns = window = settings.window(step)
         order = permuted(places, len(self.frames), settings.seed)
         images, sparse, targets = [], [], []
         for k in part:
@@ -136,10 +168,11 @@ class AdapterBatches:
             epoch = places[k] / settings.epoch_samples
             for _ in range(settings.draws):
                 points, wanted = measured_sample(log_depth, self.far, rng, settings, float(epoch))
-                sparse.append(points)
-                targets.append(wanted)
+                sparse.append(points[top : top + rows, left : left + columns])
+                targets.append(wanted[top : top + rows, left : left + columns])
         stacked = (np.stack(values)[:, None] for values in (images, sparse, targets))
-        return AdapterBatch(*(torch.from_numpy(values) for values in stacked))
+        tensors = [torch.from_numpy(values) for values in stacked]
+        return AdapterBatch(*tensors, torch.tensor(window))
 
 
 def picture(
