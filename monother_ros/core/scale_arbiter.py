@@ -54,8 +54,8 @@ class ScaleSettings:
 
     sources: tuple[str, ...] = SOURCES
     force: str = ''
-    rate: float = 0.2
-    window: float = 1.0
+    rate: float = 0.5
+    window: float = 0.5
     hold: float = 30.0
 
     def __post_init__(self) -> None:

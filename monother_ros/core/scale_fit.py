@@ -38,22 +38,25 @@ MOST_POINTS = 4000
 FLOOR = 0.01
 """Least 1-sigma of the log scale: calibration and range bias are not seen in residuals."""
 
+CAUTION = 2.0
+"""Factor on the standard error: what points cover is not what the camera sees. Measured."""
+
 WORST_SPREAD = 0.5
 """Robust spread of the log residuals beyond which points and depth do not belong together."""
 
 BOUNDS = (0.05, 20.0)
 """Factors of depth that can be meant."""
 
-SPREAD_FOR_SHIFT = 0.35
+SPREAD_FOR_SHIFT = 0.3
 """Coefficient of variation of inverse depth from which on a shift can be told from a scale."""
 
 CELLS_FOR_SHIFT = 12
 """Cells that must hold points for a fit with a shift."""
 
-GAIN_FOR_SHIFT = 0.9
+GAIN_FOR_SHIFT = 0.97
 """A shift must bring the spread of the cells' residuals down to this part."""
 
-WORST_SHIFT = 0.5
+WORST_SHIFT = 0.8
 """Largest shift as a part of the inverse depth of the farther points."""
 
 _TUKEY, _MAD = 4.685, 1.4826
@@ -118,7 +121,7 @@ def fit_range(
     if not BOUNDS[0] < 1.0 / a < BOUNDS[1]:
         return silent('range', f'depth would change by a factor of {1 / a:.3g}', stamp_ns)
     # standard error of a median of cells: sqrt(pi / 2) of that of a mean
-    sigma = math.hypot(FLOOR, 1.2533 * spread / math.sqrt(cells))
+    sigma = math.hypot(FLOOR, CAUTION * 1.2533 * spread / math.sqrt(cells))
     return ScaleEstimate('range', float(a), float(b), 'inverse', sigma, stamp_ns)
 
 

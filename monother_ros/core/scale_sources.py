@@ -27,7 +27,7 @@ SENSORS = frozenset({'range'})
 
 SPACES = ('depth', 'inverse')
 
-MODEL_SIGMA = 0.15
+MODEL_SIGMA = 0.2
 """1-sigma of the log scale of a network with a calibrated camera, in a place that is new to it."""
 
 UNCALIBRATED_SIGMA = 0.35

@@ -121,6 +121,8 @@ class ScaleStage:
                 )
             elif given.source == 'language':
                 self.arbiter.tell(language_source(given))
+            elif not given.speaks:
+                self.arbiter.tell(given)
         return self.arbiter.fuse(base, usual_depth(depth), frame.stamp_ns)
 
     def _is_new(self, frame: ThermalFrame) -> bool:

@@ -31,6 +31,9 @@ INPUTS = {'language': 'scale/language', 'focal': 'scale/focal'}
 OUTPUT = 'scale'
 """Relative topic on which the depth node tells the scale of every frame."""
 
+SOURCE_OUTPUT = 'scale/source'
+"""Relative topic (std_msgs/String, latched) with the sources that count, the weightiest first."""
+
 
 def scale_message(estimate: ScaleEstimate, frame_id: str = '') -> Any:
     """
