@@ -184,6 +184,9 @@ class ScaleArbiter:
             if agreed:
                 so_far = _average(agreed)
                 apart = abs(opinion.log(level) - so_far.log(level))
+                if name == 'model' and SENSORS & agreed.keys():
+                    # a network that a sensor contradicts is believed less
+                    opinion.sigma = math.hypot(opinion.sigma, apart)
                 gate = GATE * (STAY if name in self._agreed else 1.0)
                 if apart > gate * math.hypot(opinion.sigma, so_far.sigma):
                     silent[name] = (
@@ -227,7 +230,7 @@ class ScaleArbiter:
             recent = [e for e in window if (latest.stamp_ns - e.stamp_ns) <= settings.window * 1e9]
             if len(recent) < CONFIRMATIONS:
                 recent = list(window)[-CONFIRMATIONS:]
-            opinion = _robust(recent, base.scale, reference)
+            opinion = _robust(recent, base.scale, reference, settings.window)
             if opinion is not None:
                 opinion.sigma = math.hypot(opinion.sigma, DRIFT[name] * latest.age(now_ns))
                 opinions[name] = opinion
@@ -265,16 +268,29 @@ class ScaleArbiter:
             self._applied = target
             return target
         allowed = self.settings.rate * min(max(0.0, (now_ns - before) * 1e-9), 1.0)
-        apart = 0.0
-        for depth in (0.3 * level, level, 3.0 * level):
-            old, new = (max(a + b * depth, 1e-3) for a, b in (self._applied, target))
-            apart = max(apart, abs(math.log(old / new)))
-        if apart > allowed:
-            part = allowed / apart
-            (a0, b0), (a1, b1) = self._applied, target
-            target = (a0 ** (1 - part) * a1**part, b0 + part * (b1 - b0))
-        self._applied = target
-        return target
+        old = self._applied
+        part = 1.0
+        for _ in range(6):
+            new = (
+                old[0] ** (1 - part) * target[0] ** part,
+                old[1] + part * (target[1] - old[1]),
+            )
+            apart = _apart(old, new, level)
+            if apart <= allowed:
+                break
+            part *= 0.999 * allowed / apart
+        else:
+            new = old
+        self._applied = new
+        return new
+
+
+def _apart(old: tuple[float, float], new: tuple[float, float], level: float) -> float:
+    """Largest |log ratio| of depth between two corrections, from near to far."""
+    return max(
+        abs(math.log(max(old[0] + old[1] * d, 1e-3) / max(new[0] + new[1] * d, 1e-3)))
+        for d in (0.3 * level, level, 3.0 * level)
+    )
 
 
 def _average(opinions: dict[str, _Opinion]) -> _Opinion:
@@ -286,13 +302,22 @@ def _average(opinions: dict[str, _Opinion]) -> _Opinion:
     return _Opinion(a, b, total**-0.5)
 
 
-def _robust(estimates: Sequence[ScaleEstimate], base: float, reference: float) -> _Opinion | None:
-    """Mean of a sensor's recent estimates without those far from their median."""
+def _robust(
+    estimates: Sequence[ScaleEstimate], base: float, reference: float, window: float
+) -> _Opinion | None:
+    """
+    Mean of a sensor's recent estimates without those far from their median.
+
+    The younger ones weigh more, as the error of a network changes with the scene: by a factor of
+    e over half of the window.
+    """
     opinions = []
     for estimate in estimates:
         pair = estimate.inverse(reference)
         if pair is not None:
-            opinions.append(_Opinion(pair[0] * base, pair[1], estimate.sigma))
+            age = min((estimates[-1].stamp_ns - estimate.stamp_ns) * 1e-9, 5 * window)
+            sigma = estimate.sigma * math.exp(max(age, 0.0) / window)
+            opinions.append(_Opinion(pair[0] * base, pair[1], sigma))
     if not opinions:
         return None
     level = reference * base

@@ -53,7 +53,7 @@ SPREAD_FOR_SHIFT = 0.3
 CELLS_FOR_SHIFT = 12
 """Cells that must hold points for a fit with a shift."""
 
-GAIN_FOR_SHIFT = 0.97
+GAIN_FOR_SHIFT = 0.9
 """A shift must bring the spread of the cells' residuals down to this part."""
 
 WORST_SHIFT = 0.8

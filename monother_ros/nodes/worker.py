@@ -195,10 +195,12 @@ class FrameWorker:
         self, msg: Any, image: Any, stamp: int, intrinsics: Intrinsics | None
     ) -> ThermalFrame:
         """The image with what is known about its scale."""
-        points = self._ranges.match(stamp, msg.header.frame_id)
-        scales = self._scale.estimates()
-        if points is not None and not isinstance(points, RangePoints):
-            points, scales = None, (*scales, points)
+        found = self._ranges.match(stamp, msg.header.frame_id)
+        points, scales = None, self._scale.estimates()
+        if isinstance(found, RangePoints):
+            points = found
+        elif found is not None:
+            scales = (*scales, found)
         return ThermalFrame(
             image, stamp, msg.header.frame_id, intrinsics, points=points, scales=scales
         )
