@@ -20,10 +20,13 @@ from monother_ros.core.errors import MonotherError, SettingsError
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.distributed import Group, processes
 from monother_ros.learning.recipe import plain, recipe_names, to_yaml
+from monother_ros.learning.tasks.adapter import AdapterTask
+from monother_ros.learning.tasks.adapter_export import export_adapter
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.lite_export import export_lite
 from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_task
 from monother_ros.learning.tasks.recipes import (
+    AdapterRecipe,
     DualRecipe,
     LiteRecipe,
     Recipe,
@@ -62,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--until', type=int, metavar='STEP', help='stop before this step')
     parser.add_argument(
-        '--bundle', type=Path, help='of the result (lite, confidence); RUN/bundle if not given'
+        '--bundle', type=Path, help='of the result (lite, sparse, confidence); RUN/bundle if not given'
     )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
@@ -140,6 +143,13 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
             parent,
             with_weights=recipe.weights,
         )
+        tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+        return
+    if isinstance(recipe, AdapterRecipe):
+        assert isinstance(trainer.task, AdapterTask)
+        path, parent = arguments.bundle or arguments.out / 'bundle', lite_parent(recipe)
+        assert parent is not None  # opening the task has looked
+        bundle = export_adapter(trainer, trainer.task, path, recipe, metrics, parent)
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
         return
     if isinstance(recipe, TrustRecipe):

@@ -26,7 +26,7 @@ from monother_ros.core.frames import (
     Wanted,
 )
 from monother_ros.core.resize import AlignedResizer
-from monother_ros.core.scale import aligned_intrinsics, fit_intrinsics
+from monother_ros.core.scale import aligned_intrinsics, fit_intrinsics, focal_scale
 from monother_ros.core.scale_stage import ScaleStage
 from monother_ros.core.shutter import ShutterDetector, ShutterState
 from monother_ros.core.thermal import Normaliser
@@ -192,7 +192,14 @@ class Pipeline:
                 f'pipeline takes models of one thermal input, and of {SPARSE_INPUT} beside it'
             )
             raise BundleError(msg)
-        spec = bundle.inputs[0]
+        spec, *others = bundle.inputs
+        for other in others:
+            if other.shape != (1, 1, *spec.shape[2:]):
+                msg = (
+                    f'the model {bundle.name} takes {other.name} as {other.shape}; it must be one '
+                    f'channel of the size of {spec.name}, {spec.shape}'
+                )
+                raise BundleError(msg)
         known: Normaliser | None = getattr(self, '_normaliser', None)
         wanted = (bundle.normalisation, bundle.input_size)
         if known is None or (known.spec, known.size) != wanted:
@@ -236,8 +243,7 @@ class Pipeline:
         if sparse is not None:
             spent['points'] = clock() - start
         for other in engine.bundle.inputs[1:]:
-            plane = self._memory('no points', other.shape[2:], np.float32, 0.0)
-            plane = plane if sparse is None else sparse
+            plane = self._network_metres(sparse, engine.bundle, camera)
             inputs[other.name] = plane[None, None].astype(other.dtype, copy=False)
 
         start = clock()
@@ -271,6 +277,17 @@ class Pipeline:
             )
             spent['color'] = clock() - start
         return result
+
+    def _network_metres(
+        self, sparse: NDArray[np.float32] | None, bundle: Bundle, camera: Intrinsics | None
+    ) -> NDArray[np.float32]:
+        """Sparse depth as the network takes it: metres at the focal length it was trained at."""
+        width, height = bundle.input_size
+        if sparse is None:
+            return self._memory('no points', (height, width), np.float32, 0.0)
+        plane = self._memory('points', (height, width), np.float32)
+        factor = focal_scale(bundle.focal_length, camera, width)
+        return np.multiply(sparse, np.float32(1 / factor), out=plane)
 
     def _infer(
         self, inputs: dict[str, NDArray[Any]], result: FrameResult

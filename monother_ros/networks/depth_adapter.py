@@ -366,7 +366,11 @@ def _pool_nearest(sparse: Tensor) -> Tensor:
 def _neighbours(values: Tensor) -> Tensor:
     """The 3x3 neighbours of every place as channels, (B, 9, h, w); outside there is nothing."""
     rows, columns = values.shape[2:]
-    padded = F.pad(values, (1, 1, 1, 1))
+    # operator set 17 has no way to pad that the exporter could be brought to
+    row = torch.zeros_like(values[:, :, :1])
+    padded = torch.cat([row, values, row], 2)
+    column = torch.zeros_like(padded[..., :1])
+    padded = torch.cat([column, padded, column], 3)
     return torch.cat(
         [padded[..., j : j + rows, i : i + columns] for j in range(3) for i in range(3)], 1
     )
