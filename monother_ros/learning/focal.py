@@ -6,7 +6,7 @@ Metric scale from the focal length (Depth Pro, Bochkovskii et al. 2024, sections
 Depth D, focal length f and image width w, both in pixels of the same image, and canonical inverse
 depth C belong together by D = f / (w C). Where a thermal camera has no calibration, Depth Pro's
 estimate of the field of view of the RGB picture beside it says how wide the thermal picture is:
-what both cameras see of the same scene must agree (:func:`carried_focal`).
+what both cameras see of the same scene must agree (:class:`FocalMatch`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ NEAREST, FARTHEST = 0.3, 200.0
 LEAST_EDGES = 200
 """Points on edges of the RGB picture without which nothing is matched."""
 
-LEAST_SCORE = 6.0
+POINTS_PER_EDGE = 10.0
+"""Neighbouring points of one edge hit or miss together."""
+
+LEAST_SCORE = 5.0
 """Standard deviations above chance without which a match is none."""
 
 LEAST_LEAD = 0.15
@@ -114,7 +117,7 @@ def depth_of_canonical(
     :param size: (width, height) of the picture in pixels, also that of D.
     :returns: (height, width) float32 metres, 0.1 mm to 10 km.
     """
-    inverse = np.asarray(canonical, np.float32) * np.float32(size[0] / focal)
+    inverse: NDArray[Any] = np.asarray(canonical, np.float32) * np.float32(size[0] / focal)
     if inverse.shape != (size[1], size[0]):
         inverse = cv2.resize(inverse, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(1.0 / np.clip(inverse, *INVERSE_RANGE), np.float32)
@@ -138,25 +141,17 @@ class CarriedFocal(NamedTuple):
 
     :param focal: in pixels of the thermal picture.
     :param sigma: standard deviation of its logarithm, from how narrow the best match is.
-    :param clear: how far the match is above chance, in standard deviations.
+    :param score: how far the match is above chance, in standard deviations.
     """
 
     focal: float
     sigma: float
-    clear: float
+    score: float
 
 
-def carried_focal(
-    rgb_camera: Intrinsics,
-    thermal_from_rgb: NDArray[np.floating],
-    depth: NDArray[np.floating],
-    rgb: NDArray[np.uint8],
-    thermal: NDArray[Any],
-    *,
-    fields: tuple[float, float] = (15.0, 110.0),
-) -> CarriedFocal:
+class FocalMatch:
     """
-    Focal length of the thermal camera from the RGB camera beside it.
+    Focal length of a thermal camera from the RGB camera beside it, from one or more pairs.
 
     The RGB picture's edges, at the depth that the teacher gives them, are seen from the thermal
     camera through the extrinsics, for focal lengths from a wide to a narrow field of view; the one
@@ -164,52 +159,79 @@ def carried_focal(
     both, whatever the objects look like inside. An RGB focal length that is wrong by some factor
     makes the result wrong by the same factor.
 
-    :param rgb_camera: of the RGB picture, from its CameraInfo or :func:`estimated_camera`.
-    :param thermal_from_rgb: (4, 4) X_thermal = T X_rgb, metres.
-    :param depth: (H, W) metres of the RGB picture; 0, NaN and infinity are unknown or far.
-    :param rgb: (H, W, 3) uint8.
-    :param thermal: (h, w) counts of any type.
+    :param size: (width, height) of the thermal pictures in pixels.
     :param fields: narrowest and widest horizontal field of view that is tried, degrees.
-    :raises CalibrationError: a picture has hardly an edge, or no field of view brings the edges
-        together much better than all the others do.
     """
-    height, width = thermal.shape
-    points = _edge_points(rgb, depth, rgb_camera)
-    matrix = np.asarray(thermal_from_rgb, np.float64)
-    seen = points @ matrix[:3, :3].T + matrix[:3, 3]
-    seen = seen[seen[:, 2] > NEAREST]
-    if len(seen) < LEAST_EDGES:
-        msg = 'the RGB picture has hardly an edge with a depth: nothing to find the thermal one by'
-        raise CalibrationError(msg)
-    strength = _edge_strength(thermal)
-    spread = float(strength.std())
-    if spread < 1e-3:
-        msg = 'the thermal picture has hardly an edge: its field of view cannot be found'
-        raise CalibrationError(msg)
-    x, y = seen[:, 0] / seen[:, 2], seen[:, 1] / seen[:, 2]
-    focals = np.geomspace(*(focal_of_field(f, width) for f in reversed(fields)), 160)
-    chance = float(strength.mean())
-    scores = np.empty(len(focals))
-    for k, focal in enumerate(focals):
-        columns = np.rint(x * focal + (width - 1) / 2).astype(np.int64)
-        rows = np.rint(y * focal + (height - 1) / 2).astype(np.int64)
-        inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-        hit = strength[rows[inside], columns[inside]]
-        scores[k] = (hit.mean() - chance) / spread * math.sqrt(len(hit)) if len(hit) > 20 else 0.0
-    best = int(np.argmax(scores))
-    away = np.abs(np.log(focals / focals[best])) > APART
-    rival = float(scores[away].max(initial=0.0))
-    clear = (float(scores[best]) - rival) / max(float(scores[best]), 1e-9)
-    if scores[best] < LEAST_SCORE or clear < LEAST_LEAD or best in (0, len(focals) - 1):
-        msg = (
-            'no field of view brings the edges of both pictures together (best '
-            f'{scores[best]:.1f}, rival {rival:.1f}); calibrate the thermal camera, or check the '
-            'extrinsics'
+
+    def __init__(self, size: tuple[int, int], fields: tuple[float, float] = (15.0, 110.0)) -> None:
+        self.size = size
+        wide, narrow = focal_of_field(fields[1], size[0]), focal_of_field(fields[0], size[0])
+        self.focals: NDArray[np.float64] = np.exp(
+            np.linspace(math.log(wide), math.log(narrow), 160)
         )
-        raise CalibrationError(msg)
-    top = np.log(focals[scores > 0.8 * scores[best]])
-    sigma = math.hypot(CARRY_SIGMA, float(np.std(top)))
-    return CarriedFocal(float(focals[best]), sigma, float(scores[best]))
+        self.scores = np.zeros(len(self.focals))
+        self.pairs = 0
+
+    def add(
+        self,
+        rgb_camera: Intrinsics,
+        thermal_from_rgb: NDArray[np.floating],
+        depth: NDArray[Any],
+        rgb: NDArray[np.uint8],
+        thermal: NDArray[Any],
+    ) -> None:
+        """
+        Look at one pair.
+
+        :param rgb_camera: of the RGB picture, from its CameraInfo or :func:`estimated_camera`.
+        :param thermal_from_rgb: (4, 4) X_thermal = T X_rgb, metres.
+        :param depth: (H, W) metres of the RGB picture; 0, NaN and infinity are unknown or far.
+        :param rgb: (H, W, 3) uint8.
+        :param thermal: (h, w) counts of any type.
+        :raises CalibrationError: the thermal picture has another size, or a picture has hardly an
+            edge.
+        """
+        if thermal.shape != (self.size[1], self.size[0]):
+            msg = f'the thermal picture is {thermal.shape[::-1]}, the ones before {self.size}'
+            raise CalibrationError(msg)
+        points = _edge_points(rgb, depth, rgb_camera)
+        matrix = np.asarray(thermal_from_rgb, np.float64)
+        seen = points @ matrix[:3, :3].T + matrix[:3, 3]
+        seen = seen[seen[:, 2] > NEAREST]
+        strength = _edge_strength(thermal)
+        for what, poor in (
+            ('RGB', len(seen) < LEAST_EDGES),
+            ('thermal', float(strength.std()) < 1e-3),
+        ):
+            if poor:
+                msg = f'the {what} picture has hardly an edge: no field of view can be found by it'
+                raise CalibrationError(msg)
+        rays = seen[:, :2] / seen[:, 2:]
+        self.scores += [_agreement(strength, rays * focal) for focal in self.focals]
+        self.pairs += 1
+
+    def result(self) -> CarriedFocal:
+        """
+        Say the focal length under which all pairs so far fit.
+
+        :raises CalibrationError: none brings the edges together clearly better than all others.
+        """
+        scores = self.scores / math.sqrt(max(self.pairs, 1))
+        best = int(np.argmax(scores))
+        away = np.abs(np.log(self.focals / self.focals[best])) > APART
+        rival = float(scores[away].max(initial=0.0))
+        score = float(scores[best])
+        at_end = best in (0, len(scores) - 1)
+        if score < LEAST_SCORE or rival > (1 - LEAST_LEAD) * score or at_end:
+            msg = (
+                f'no field of view brings the edges of {self.pairs} pairs of pictures together '
+                f'(best {score:.1f}, rival {rival:.1f}); calibrate the thermal camera, or check '
+                'the extrinsics'
+            )
+            raise CalibrationError(msg)
+        top = np.log(self.focals[scores > 0.8 * score])
+        sigma = math.hypot(CARRY_SIGMA, float(np.std(top)))
+        return CarriedFocal(float(self.focals[best]), sigma, score)
 
 
 def focal_estimate(focal: float, width: int, sigma: float, stamp_ns: int) -> ScaleEstimate:
@@ -224,7 +246,34 @@ def focal_estimate(focal: float, width: int, sigma: float, stamp_ns: int) -> Sca
     return ScaleEstimate('focal', width / focal, space='inverse', sigma=sigma, stamp_ns=stamp_ns)
 
 
-def _grey_edges(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _agreement(strength: NDArray[np.float32], offsets: NDArray[np.float64]) -> float:
+    """
+    How much better points lie on edges than the same points moved to either side do.
+
+    :param strength: (h, w) of :func:`_edge_strength`.
+    :param offsets: (N, 2) pixels from the middle of the picture.
+    :returns: standard deviations; 0 where hardly a point is in view.
+    """
+    height, width = strength.shape
+    columns = np.rint(offsets[:, 0] + (width - 1) / 2).astype(np.int64)
+    rows = np.rint(offsets[:, 1] + (height - 1) / 2).astype(np.int64)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    # in a wide picture many points share a pixel, which is one piece of evidence only
+    pixels = np.unique(rows[inside] * width + columns[inside])
+    if len(pixels) < LEAST_EDGES // 4:
+        return 0.0
+    rows, columns = np.divmod(pixels, width)
+    hits = float(strength[rows, columns].mean())
+    # edges gather around the horizon: chance is what the same rows give elsewhere
+    moved = [
+        strength[rows, (columns + int(part * width)) % width] for part in (-0.3, -0.15, 0.15, 0.3)
+    ]
+    chance = float(np.mean(moved))
+    spread = float(np.std(moved))
+    return (hits - chance) / max(spread, 1e-6) * math.sqrt(len(pixels) / POINTS_PER_EDGE)
+
+
+def _grey_edges(grey: NDArray[Any]) -> NDArray[np.bool_]:
     """Edges of a picture; the strongest eighth of its slopes begin one."""
     soft = cv2.GaussianBlur(grey, (0, 0), 1.2)
     slopes = cv2.magnitude(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
@@ -235,7 +284,7 @@ def _grey_edges(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _edge_points(
-    rgb: NDArray[np.uint8], depth: NDArray[np.floating], camera: Intrinsics
+    rgb: NDArray[np.uint8], depth: NDArray[Any], camera: Intrinsics
 ) -> NDArray[np.float64]:
     """Points (N, 3) in metres in the RGB optical frame that lie on edges of picture or depth."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

@@ -18,10 +18,37 @@ from numpy.typing import NDArray
 from monother_ros.sim.materials import MATERIAL_INDEX, SKY
 
 _ONES = (
-    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen '
-    'fifteen sixteen seventeen eighteen nineteen'
-).split()
-_TENS = 'twenty thirty forty fifty sixty seventy eighty ninety'.split()
+    'zero',
+    'one',
+    'two',
+    'three',
+    'four',
+    'five',
+    'six',
+    'seven',
+    'eight',
+    'nine',
+    'ten',
+    'eleven',
+    'twelve',
+    'thirteen',
+    'fourteen',
+    'fifteen',
+    'sixteen',
+    'seventeen',
+    'eighteen',
+    'nineteen',
+)
+_TENS = (
+    'twenty',
+    'thirty',
+    'forty',
+    'fifty',
+    'sixty',
+    'seventy',
+    'eighty',
+    'ninety',
+)
 
 _IRREGULAR = {
     'person': 'people',
@@ -47,11 +74,9 @@ _IRREGULAR = {
     'hero': 'heroes',
     'echo': 'echoes',
     'bus': 'buses',
-    **dict.fromkeys(('sheep', 'deer', 'fish', 'aircraft', 'series', 'species', 'grass', 'cattle')),
+    **dict.fromkeys(('sheep', 'deer', 'fish', 'aircraft', 'series', 'species', 'cattle')),
 }
 """Plurals that follow no rule; None: the same word."""
-
-_IRREGULAR['grass'] = 'grasses'
 
 CLASSES: dict[str, str] = {
     **dict.fromkeys(('asphalt', 'paint_line'), 'road'),

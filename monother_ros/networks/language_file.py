@@ -3,10 +3,10 @@
 """
 Language heads on disk.
 
-A folder holds ``language.safetensors`` and ``language.json``: the text encoder and the depth model
-that the head belongs to, how far its scale was off on scenes that it was not trained on (``sigma``),
-how it was trained, and the sha256 of the weights. A published checkpoint (one file, a pickled state
-dict) can be read too; nobody knows its sigma, and it is taken to be wide.
+A folder holds ``language.safetensors`` and ``language.json``: the text encoder and the depth
+model that the head belongs to, how far its scale was off on scenes that it was not trained on
+(``sigma``), how it was trained, and the sha256 of the weights. A published checkpoint (one file, a
+pickled state dict) can be read too; nobody knows its sigma, and it is taken to be wide.
 """
 
 from __future__ import annotations
@@ -157,8 +157,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         msg = f'{path} has format {found!r}, but this version reads {FORMAT}; update monother_ros'
         raise BundleError(msg)
     sigma = data.get('sigma')
-    number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
-    if not number or not (math.isfinite(sigma) and sigma > 0):
+    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 < sigma < math.inf:
         msg = f'{path}: sigma is {sigma!r}; it must be a number above 0'
         raise BundleError(msg)
     return data

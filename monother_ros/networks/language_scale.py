@@ -11,6 +11,7 @@ model scales its output.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class LanguageHead(nn.Module):
 def _block(widths: tuple[int, ...]) -> nn.Sequential:
     """Linear layers with LeakyReLU between them; the layers have even numbers."""
     layers: list[nn.Module] = []
-    for k, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for k, (before, after) in enumerate(itertools.pairwise(widths)):
         if k:
             layers.append(nn.LeakyReLU(SLOPE))
         layers.append(nn.Linear(before, after))
@@ -133,9 +134,7 @@ def layout_of(state: Mapping[str, Tensor]) -> HeadLayout:
 def _widths(name: str, layers: Mapping[int, tuple[int, int]]) -> tuple[int, ...]:
     """Widths of one block, checked."""
     numbers = sorted(layers)
-    joined = all(
-        layers[a][1] == layers[b][0] for a, b in zip(numbers[:-1], numbers[1:], strict=True)
-    )
+    joined = all(layers[a][1] == layers[b][0] for a, b in itertools.pairwise(numbers))
     if not numbers or numbers != list(range(0, 2 * len(numbers), 2)) or not joined:
         msg = (
             f'part {name} of the language head has layers {numbers} of shapes '

@@ -123,10 +123,12 @@ def load_text_tower(source: str, device: str = 'cpu', *, download: bool = True) 
         raise BundleError(msg)
     where = str(folder) if local else source
     known: dict[str, Any] = {'local_files_only': local or not download}
+    model: Any
+    report: Any
     try:
         model, report = CLIPTextModelWithProjection.from_pretrained(
             where, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **known
-        )
+        )  # type: ignore[misc]
         tokenizer = CLIPTokenizer.from_pretrained(where, **known)
     except Exception as err:  # the library raises whatever its parts raise
         reason = (str(err).strip().splitlines() or [type(err).__name__])[0]
