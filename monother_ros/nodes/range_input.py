@@ -174,9 +174,11 @@ class RangeInput:
     def health(self, silence_timeout: float) -> Health | None:
         """Judge the range sensors; None while none publishes."""
         judged: list[Health] = []
+        heard = any(s.received for s in self._subscriptions.values())
         for topic, subscription in self._subscriptions.items():
             publishers = subscription.publishers()
-            if not publishers.count and not subscription.received:
+            # one sensor is enough: what has never said anything is judged where none has
+            if not subscription.received and (heard or not publishers.count):
                 continue
             facts = InputFacts(
                 topic=subscription.topic,
