@@ -10,6 +10,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -65,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--until', type=int, metavar='STEP', help='stop before this step')
     parser.add_argument(
-        '--bundle', type=Path, help='of the result (lite, sparse, confidence); RUN/bundle if not given'
+        '--bundle',
+        type=Path,
+        help='of the result (lite, sparse, confidence); RUN/bundle if not given',
     )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
@@ -180,6 +183,7 @@ def lite_command(recipe: LiteRecipe, parent: Bundle | None) -> str:
         f'training.rate={settings.rate:g}',
         f'training.seed={settings.seed}',
         f'augment={recipe.augment:g}',
+        *(f'training.depth_pro.{k}={v:g}' for k, v in asdict(settings.depth_pro).items() if v > 0),
     )
     start = '' if parent is None else f'--start {parent.name} '
     name = 'lite_rgb' if recipe.data.kind == 'rgb' else 'lite'

@@ -9,12 +9,13 @@ image's own mean; an image without a pixel that counts has the loss 0 with its g
 
 What the paper leaves open is chosen here: the pyramid blurs with (1, 4, 6, 4, 1)/16 in both
 directions, border mirrored, and averages 2 x 2 pixels; Scharr kernels are divided by 32 so that a
-ramp of slope 1 answers 1; the Laplacian has four neighbours; derivatives repeat the border; a pixel
-of a pyramid or of a derivative counts where everything that it is made of has a label.
+ramp of slope 1 answers 1; the Laplacian has four neighbours; derivatives repeat the border; a
+pixel of a pyramid or of a derivative counts where everything that it is made of has a label.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
 
 import torch
@@ -44,6 +45,84 @@ class Derivative(NamedTuple):
     """scalar, mean of the levels"""
     levels: Tensor
     """(M,) loss of each level, the full size first"""
+
+
+@dataclass(frozen=True)
+class DepthProWeights:
+    """
+    Weight of each of Depth Pro's losses; one of weight 0 is not computed.
+
+    The paper gives none; its sums are read as plain ones.
+    """
+
+    mae: float = 0.0
+    """of the error of canonical inverse depth, without the part of ``trim``"""
+    mse: float = 0.0
+    """of its square, likewise"""
+    mage: float = 0.0
+    """of the error of slopes at several scales; as the next four it needs dense labels"""
+    male: float = 0.0
+    """of the error of Laplacians at several scales"""
+    msge: float = 0.0
+    """of the squared error of slopes at several scales"""
+    ssi_mae: float = 0.0
+    """of the error without scale and shift, without the part of ``trim``; labels may be sparse"""
+    ssi_mage: float = 0.0
+    """of the error of slopes without scale and shift"""
+    trim: float = 0.0
+    """part of each image's pixels, those of the largest errors, that does not count: 0 for
+    synthetic labels, 0.2 for real ones"""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no weight."""
+        for name, value in self.weights().items():
+            if not 0 <= value < float('inf'):
+                msg = f'weight depth_pro.{name} is {value}; give a number from 0'
+                raise SettingsError(msg)
+        if not 0 <= self.trim < 1:
+            msg = f'depth_pro.trim is {self.trim}; give a part of the pixels, from 0 to below 1'
+            raise SettingsError(msg)
+
+    def weights(self) -> dict[str, float]:
+        """Weight by loss."""
+        return {f.name: float(getattr(self, f.name)) for f in fields(self) if f.name != 'trim'}
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the losses that count, as they are logged."""
+        return tuple(f'depth_pro_{name}' for name, weight in self.weights().items() if weight > 0)
+
+
+def depth_pro_terms(
+    prediction: Tensor, target: Tensor, weights: DepthProWeights, valid: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """
+    Weighted sum of the losses that count.
+
+    :param prediction: (B, 1, H, W) canonical inverse depth.
+    :param target: (B, 1, H, W) the same of the labels.
+    :param weights: of the losses.
+    :param valid: (B, 1, H, W) bool, pixels with a label; None for all.
+    :returns: the sum, 0 where none counts, and each loss by its logged name, not weighted and
+        detached.
+    """
+    trim = weights.trim
+    losses = {
+        'mae': lambda: mean_error(prediction, target, valid, trim=trim),
+        'mse': lambda: mean_error(prediction, target, valid, power=2, trim=trim),
+        'mage': lambda: mage(prediction, target, valid),
+        'male': lambda: male(prediction, target, valid),
+        'msge': lambda: msge(prediction, target, valid),
+        'ssi_mae': lambda: ssi_mae(prediction, target, valid, trim=trim),
+        'ssi_mage': lambda: ssi_mage(prediction, target, valid),
+    }
+    total = prediction.new_zeros(())
+    parts: dict[str, Tensor] = {}
+    for name, weight in weights.weights().items():
+        if weight > 0:
+            value = losses[name]()
+            total = total + weight * value
+            parts[f'depth_pro_{name}'] = value.detach()
+    return total, parts
 
 
 def canonical(depth: Tensor, focal: Tensor | float, width: int) -> Tensor:
@@ -248,7 +327,7 @@ def _smallest(error: Tensor, valid: Tensor, trim: float) -> Tensor:
 
 
 def _median(values: Tensor, valid: Tensor) -> Tensor:
-    """Median of each image's valid pixels, (B, 1, 1, 1); the mean of two middle ones; 0 if none."""
+    """Median of each image's valid pixels, (B, 1, 1, 1), the mean of two middle ones, or 0."""
     # values that are no number may stand where there is no label
     ordered = torch.where(valid, values, torch.inf).flatten(1).sort(1).values
     count = valid.flatten(1).sum(1)
