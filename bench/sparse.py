@@ -190,7 +190,9 @@ def main() -> int:
     frames = Frames(folder, arguments.frames)
     options = EngineOptions(threads=1)
     with (
-        load_engine(load_bundle(find_bundle(arguments.thermal)), 'onnxruntime', options) as thermal,
+        load_engine(
+            load_bundle(find_bundle(arguments.thermal)), 'onnxruntime', options
+        ) as thermal,
         load_engine(load_bundle(find_bundle(arguments.model)), 'onnxruntime', options) as sparse,
     ):
         ways = Ways(thermal, sparse)
@@ -202,7 +204,8 @@ def main() -> int:
         'without points at most 5 % worse than monocular': none['adapter']
         <= 1.05 * none['monocular'],
         **{
-            f'{kind}: the adapter is best': row['adapter'] < min(row['monocular'], row['range_fit'])
+            f'{kind}: the adapter is best': row['adapter']
+            < min(row['monocular'], row['range_fit'])
             for kind, row in table.items()
             if kind in ('points 500', 'points 5000')
         },

@@ -87,7 +87,7 @@ def ring_pixels(
     hit[1:] = (ring[1:] != ring[:-1]) & (np.maximum(ring[1:], ring[:-1]) >= 0)
     hit[1:] &= np.minimum(ring[1:], ring[:-1]) < rings
     hit[:, 1:] &= turn[:, 1:] != turn[:, :-1]
-    return hit
+    return np.asarray(hit & np.isfinite(depth))
 
 
 def sparse_from(

@@ -22,7 +22,7 @@ from monother_ros.networks.onnx_export import OnnxRun, check_graph, store_half, 
 OUTPUTS = ('depth', 'confidence')
 
 CLOSE = 0.02
-"""Relative difference of depth that storing weights in half precision may make, 99 of 100 pixels."""
+"""Relative difference of depth that weights in half precision may make in 99 of 100 pixels."""
 
 
 def export_sparse_onnx(

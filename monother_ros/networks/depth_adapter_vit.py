@@ -52,7 +52,9 @@ class DinoDepthAdapter(nn.Module):
         count = len(image.blocks)
         missing = [k for k in after if not 0 <= k < count]
         if missing or not after:
-            msg = f'cannot fuse after blocks {list(after)}: the encoder has blocks 0 to {count - 1}'
+            msg = (
+                f'cannot fuse after blocks {list(after)}: the encoder has blocks 0 to {count - 1}'
+            )
             raise SettingsError(msg)
         self.encoding = encoding or DepthEncoding()
         self.after = tuple(sorted(set(after)))

@@ -12,7 +12,7 @@ encodes as (0, 1, 0, 1, …); the option `validity` adds a channel that says so 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -112,14 +112,17 @@ def encode(depth: Tensor, settings: DepthEncoding) -> Tensor:
     :returns: (B, C, ...) in [-1, 1], with the validity as the last channel where it is wanted.
     """
     valid = depth != 0
-    metres = torch.where(valid, depth, settings.missing)
+    return _encoded(torch.where(valid, depth, settings.missing), valid, settings)
+
+
+def _encoded(metres: Tensor, valid: Tensor, settings: DepthEncoding) -> Tensor:
+    """Waves of the metres, and where they were measured."""
     waves = torch.tensor(
-        [2 * math.pi / p for p in settings.periods], dtype=depth.dtype, device=depth.device
+        [2 * math.pi / p for p in settings.periods], dtype=metres.dtype, device=metres.device
     )
-    angles = metres * waves.view(1, -1, *(1,) * (depth.ndim - 2))
-    pairs = torch.stack([torch.sin(angles), torch.cos(angles)], 2)
-    encoded = pairs.flatten(1, 2)
-    return torch.cat([encoded, valid.to(depth.dtype)], 1) if settings.validity else encoded
+    angles = metres * waves.view(1, -1, *(1,) * (metres.ndim - 2))
+    encoded = torch.stack([torch.sin(angles), torch.cos(angles)], 2).flatten(1, 2)
+    return torch.cat([encoded, valid.to(metres.dtype)], 1) if settings.validity else encoded
 
 
 def measured(depth: Tensor, far: float, near: float = NEAR) -> Tensor:
@@ -143,11 +146,11 @@ def encode_local(depth: Tensor, settings: DepthEncoding) -> tuple[Tensor, Tensor
     """
     largest = depth.flatten(1).amax(1)
     safe = torch.where(largest > 0, largest, 1.0)
-    relative = depth / safe.view(-1, *(1,) * (depth.ndim - 1))
-    unit = DepthEncoding(
-        settings.channels, settings.temperature, 1.0, settings.missing, settings.validity
+    valid = depth != 0
+    relative = torch.where(valid, depth, settings.missing) / safe.view(
+        -1, *(1,) * (depth.ndim - 1)
     )
-    return encode(relative, unit), largest
+    return _encoded(relative, valid, replace(settings, maximum=1.0)), largest
 
 
 def digit_vector(value: float, width: int) -> Tensor:
