@@ -288,8 +288,8 @@ def main() -> None:
     add = parser.add_argument
     add('--model', default='lite', help='name or path of the bundle')
     add('--wrong', type=float, default=1.3, help="factor on the network's depth")
-    add('--seconds', type=float, default=6.0, help='length of each drive')
-    add('--rate', type=float, default=10.0, help='frames and LiDAR turns per second')
+    add('--seconds', type=float, default=8.0, help='length of each drive')
+    add('--rate', type=float, default=5.0, help='frames and LiDAR turns per second')
     add('--rings', type=int, default=16, help='of the LiDAR')
     add('--worlds', type=int, default=16, help='how many of the sixteen')
     add('--assumed-error', type=float, default=0.1, help='log error of language and focal')
