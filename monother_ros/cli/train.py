@@ -23,12 +23,15 @@ from monother_ros.learning.distributed import Group, processes
 from monother_ros.learning.recipe import plain, recipe_names, to_yaml
 from monother_ros.learning.tasks.adapter import AdapterTask
 from monother_ros.learning.tasks.adapter_export import export_adapter
+from monother_ros.learning.tasks.language import LanguageTask
+from monother_ros.learning.tasks.language_export import export_language
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.lite_export import export_lite
 from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_task
 from monother_ros.learning.tasks.recipes import (
     AdapterRecipe,
     DualRecipe,
+    LanguageRecipe,
     LiteRecipe,
     Recipe,
     TrustRecipe,
@@ -159,6 +162,11 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
         assert isinstance(trainer.task, TrustTask)
         path = arguments.bundle or arguments.out / 'bundle'
         tqdm.write(f'{export_trust(trainer, trainer.task, path, recipe)}: {metrics}')
+        return
+    if isinstance(recipe, LanguageRecipe):
+        assert isinstance(trainer.task, LanguageTask)
+        path = arguments.bundle or arguments.out / 'head'
+        tqdm.write(f'{export_language(trainer, trainer.task, path, recipe)}: {metrics}')
         return
     for name in (LATEST, BEST):
         if (arguments.out / name).exists():

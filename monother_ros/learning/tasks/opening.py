@@ -23,10 +23,12 @@ from monother_ros.learning.tasks.adapter import AdapterTask
 from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.drives import render_drives, spread
 from monother_ros.learning.tasks.dual import DualTask
+from monother_ros.learning.tasks.language_opening import open_language
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.recipes import (
     AdapterRecipe,
     DualRecipe,
+    LanguageRecipe,
     LiteRecipe,
     PairData,
     Recipe,
@@ -88,6 +90,8 @@ def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
         return _trust(recipe, group, render)
     if isinstance(recipe, AdapterRecipe):
         return _adapter(recipe, group, render)
+    if isinstance(recipe, LanguageRecipe):
+        return open_language(recipe, group, render=render)
     return _dual(recipe, group, render)
 
 

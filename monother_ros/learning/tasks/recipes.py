@@ -14,6 +14,7 @@ from monother_ros.learning.recipe import build, change, find_recipe, read_mappin
 from monother_ros.learning.tasks.adapter_batches import AdapterSettings
 from monother_ros.learning.tasks.drives import DriveSettings
 from monother_ros.learning.tasks.dual_batches import DualSettings
+from monother_ros.learning.tasks.language import LanguageSettings
 from monother_ros.learning.tasks.lite_batches import LiteSettings
 from monother_ros.learning.tasks.trust import TrustSettings
 from monother_ros.learning.trainer import RunSettings
@@ -144,15 +145,59 @@ class AdapterRecipe:
     """how the run is carried out"""
 
 
-Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe
+@dataclass(frozen=True)
+class LanguageData:
+    """Simulated scenes, the depth model that is scaled, and who reads the sentences."""
+
+    folder: str = 'data/language'
+    """where they are; what is missing is rendered"""
+    worlds: int = 160
+    """worlds to train on"""
+    frames: int = 8
+    """frames of each"""
+    watch: int = 40
+    """worlds to watch, three frames of each; the error of the head is measured on them"""
+    depth_model: str = 'lite'
+    """bundle whose inverse depth is scaled"""
+    text_encoder: str = ''
+    """CLIP text encoder: a folder, or a name on the hub"""
+    workers: int = 2
+    """processes that render"""
+
+
+@dataclass(frozen=True)
+class LanguageRecipe:
+    """Training of the language head."""
+
+    task: Literal['language']
+    """what is trained"""
+    training: LanguageSettings = field(default_factory=LanguageSettings)
+    """what decides the weights"""
+    data: LanguageData = field(default_factory=LanguageData)
+    """what it is trained on"""
+    watch_every: int = 500
+    """steps between validations; 0 for none"""
+    start: str | None = None
+    """language head to begin with: a folder, or a published checkpoint"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe | LanguageRecipe
 
 _TASKS: dict[
-    str, type[LiteRecipe] | type[DualRecipe] | type[TrustRecipe] | type[AdapterRecipe]
+    str,
+    type[LiteRecipe]
+    | type[DualRecipe]
+    | type[TrustRecipe]
+    | type[AdapterRecipe]
+    | type[LanguageRecipe],
 ] = {
     'lite': LiteRecipe,
     'sparse': AdapterRecipe,
     'dual': DualRecipe,
     'confidence': TrustRecipe,
+    'language': LanguageRecipe,
 }
 
 
@@ -198,7 +243,7 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     section = mapping.setdefault('data', {})
     missing = [place for place in places if not Path(place).exists()]
-    lite = mapping.get('task') in ('lite', 'confidence', 'sparse')
+    lite = mapping.get('task') in ('lite', 'confidence', 'language', 'sparse')
     if missing and not lite:
         msg = f'data {", ".join(missing)} not found'
         raise SettingsError(msg)
