@@ -287,7 +287,8 @@ class Pipeline:
             return self._memory('no points', (height, width), np.float32, 0.0)
         plane = self._memory('points', (height, width), np.float32)
         factor = focal_scale(bundle.focal_length, camera, width)
-        return np.multiply(sparse, np.float32(1 / factor), out=plane)
+        np.multiply(sparse, np.float32(1 / factor), out=plane)
+        return plane
 
     def _infer(
         self, inputs: dict[str, NDArray[Any]], result: FrameResult

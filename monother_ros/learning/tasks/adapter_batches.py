@@ -161,18 +161,19 @@ class AdapterBatches:
         images, sparse, targets = [], [], []
         for k in part:
             rng = np.random.default_rng([settings.seed, 4, step, k])
-            image, log_depth = picture(
+            seen, log_depth = picture(
                 self.frames, int(order[k]), settings, self.far, rng, self.augment
             )
-            images.append(image)
+            images.append(seen)
             epoch = places[k] / settings.epoch_samples
             for _ in range(settings.draws):
-                points, wanted = measured_sample(log_depth, self.far, rng, settings, float(epoch))
-                sparse.append(points[top : top + rows, left : left + columns])
+                known, wanted = measured_sample(log_depth, self.far, rng, settings, float(epoch))
+                sparse.append(known[top : top + rows, left : left + columns])
                 targets.append(wanted[top : top + rows, left : left + columns])
-        stacked = (np.stack(values)[:, None] for values in (images, sparse, targets))
-        tensors = [torch.from_numpy(values) for values in stacked]
-        return AdapterBatch(*tensors, torch.tensor(window))
+        image, points, target = (
+            torch.from_numpy(np.stack(values)[:, None]) for values in (images, sparse, targets)
+        )
+        return AdapterBatch(image, points, target, torch.tensor(window))
 
 
 def picture(

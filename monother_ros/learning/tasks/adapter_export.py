@@ -54,6 +54,7 @@ def export_adapter(
     settings = task.settings
     changes = ' '.join(f'training.{name}={getattr(settings, name)}' for name in SHOWN)
     data = recipe.data
+    until = f' --until {trainer.step}' if trainer.step < settings.steps else ''
     return export_sparse_bundle(
         network.eval(),
         target,
@@ -63,7 +64,7 @@ def export_adapter(
             'data': THERMAL_DATA,
             'method': 'sparse depth adapter after Vanishing Depth; the thermal network is frozen',
             'command': f'monother train lite_sparse --set data.frames={data.frames} {changes} '
-            f'augment={recipe.augment:g} --start {parent.name} --out OUT',
+            f'augment={recipe.augment:g} --start {parent.name} --out OUT{until}',
             'frames': data.frames,
             'steps': trainer.step,
             'settings': plain(settings),
