@@ -129,6 +129,19 @@ def test_dense_boundaries_see_sky_and_resize_but_refuse_sparse_truth():
     assert dense_boundaries(_square(), sparse) == {}
 
 
+def test_scores_of_simulated_frames_hold_them():
+    """The evaluation of bundles on rendered frames, whose truth is dense."""
+    from monother_ros.evaluation.accuracy import Prediction, score, summarise
+
+    truth = _square().astype(np.float32)
+    truth[:10] = np.inf
+    world = {'scene': 'street', 'weather': 'clear', 'time_of_day': 'day'}
+    said = np.where(np.isinf(truth), 200.0, 1.2 * truth).astype(np.float32)
+    frames = [Prediction(said, None, truth, world)] * 2
+    assert score(frames[0])['boundary_f1'] == pytest.approx(1.0)
+    assert summarise(frames)['overall']['boundary_recall'] == pytest.approx(1.0)
+
+
 def test_images_of_other_sizes_are_refused():
     with pytest.raises(ValueError, match='resize first'):
         boundary_f1(np.ones((4, 5)), np.ones((4, 6)))
