@@ -51,7 +51,8 @@ class RangeInput:
         self._node = node
         self._parameters = parameters
         self._extrinsics = parameters.lidar_pose()
-        self._transforms = StaticTransforms()
+        self.transforms = StaticTransforms()
+        """What /tf_static has said."""
         self._lock = threading.Lock()
         self._kept: dict[str, deque[Any]] = {topic: deque(maxlen=KEPT) for topic in INPUTS}
         self._throttle = Throttle(LOG_PERIOD)
@@ -93,7 +94,7 @@ class RangeInput:
 
         profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', never_raise(self._node, self._transforms.add), profile
+            TFMessage, '/tf_static', never_raise(self._node, self.transforms.add), profile
         )
 
     def apply(self, parameters: DepthNodeParameters) -> None:
@@ -153,7 +154,7 @@ class RangeInput:
             )
         pose = self._extrinsics
         if pose is None:
-            pose = self._transforms.lookup(frame_id, msg.header.frame_id)
+            pose = self.transforms.lookup(frame_id, msg.header.frame_id)
         if pose is None:
             return (
                 f'{topic}: pose unknown',
@@ -201,11 +202,12 @@ class RangeInput:
         values |= worst.values
         values['images with points'] = str(self._used)
         values |= {f'not used: {k}': str(n) for k, n in self._missing.snapshot().items()}
-        message = worst.message
         if self._problem and worst.level == 0:
             return Health(WARN, self._problem, values)
+        message = worst.message.replace('no image on', 'nothing on')
+        message = message.replace('the camera has stopped', 'the sensor has stopped')
         # depth goes on without points, so nothing here is an error of the node
-        return Health(min(worst.level, WARN), message.replace('image', 'message'), values)
+        return Health(min(worst.level, WARN), message, values)
 
     def destroy(self) -> None:
         """Remove the subscriptions from the node and forget points."""

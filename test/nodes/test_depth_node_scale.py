@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('onnxruntime')
 from depth_rig import FRAME, SECOND, Rig, depth_of, next_depth
-from geometry_msgs.msg import Vector3Stamped
+from geometry_msgs.msg import TransformStamped, Vector3Stamped
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import LaserScan, PointCloud2, PointField, Range
 from std_msgs.msg import String
@@ -233,6 +234,41 @@ def test_an_unknown_pose_is_told(tiny_bundle, ros_domain):
         )
     finally:
         rig.close()
+
+
+def test_the_pose_comes_from_static_transforms(tiny_bundle, ros_domain):
+    rig = ScaleRig(tiny_bundle, lidar_extrinsics=[0.0]).active()
+    try:
+        rig.listen('depth/image_raw')
+        rig.matched()
+        rig.learn_network()
+        points = rig.measured()
+        # as /tf_static brings them; its message type is not among the pip wheels of ROS
+        rig.node.range.transforms.add(
+            SimpleNamespace(
+                transforms=[
+                    link('base_link', 'lidar_frame', (0.0, 0.0, 0.1), (0, 0, 0, 1)),
+                    link('base_link', FRAME, (0.0, 0.0, 0.0), (-0.5, 0.5, -0.5, 0.5)),
+                ]
+            )
+        )
+        rig.until(
+            lambda: rig.scales and abs(rig.scales[-1].vector.x - rig.factor) < 0.03,
+            20,
+            lambda: rig.shoot_with(points),
+            what='scale with the pose of /tf_static',
+        )
+    finally:
+        rig.close()
+
+
+def link(parent, child, translation, rotation):
+    msg = TransformStamped()
+    msg.header.frame_id, msg.child_frame_id = parent, child
+    t, q = msg.transform.translation, msg.transform.rotation
+    t.x, t.y, t.z = (float(v) for v in translation)
+    q.x, q.y, q.z, q.w = (float(v) for v in rotation)
+    return msg
 
 
 def said(x, y=0.0, z=0.3):
