@@ -149,7 +149,9 @@ def test_the_pipeline_feeds_points_in_the_metres_of_the_network(exported):
     sparse = np.zeros(SHAPE[2:], np.float32)
     sparse[10:50:5, 10:90:7] = 12.0
     sparse[3, 3] = np.nan
-    settings = PipelineSettings(scale=ScaleSettings(sources=('model',)))
+    settings = PipelineSettings(
+        process_shutter_frames=True, scale=ScaleSettings(sources=('model',))
+    )
     wanted = Wanted(depth=True)
     with load_engine(bundle, 'onnxruntime') as engine:
         recorder = Recorder(engine)

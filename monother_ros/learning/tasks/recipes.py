@@ -194,8 +194,8 @@ _TASKS: dict[
     | type[LanguageRecipe],
 ] = {
     'lite': LiteRecipe,
-    'sparse': AdapterRecipe,
     'dual': DualRecipe,
+    'sparse': AdapterRecipe,
     'confidence': TrustRecipe,
     'language': LanguageRecipe,
 }
