@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--bundle',
         type=Path,
-        help='of the result (lite, sparse, confidence); RUN/bundle if not given',
+        help='of the result; RUN/bundle if not given, for language RUN/head',
     )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
