@@ -54,6 +54,14 @@ class RangePoints:
     stamp_ns: int = 0
     beam: float = 0.0
 
+    def same(self, other: RangePoints) -> bool:
+        """Whether these are the points of another frame again: the same array, pose and time."""
+        return (
+            self.points is other.points
+            and self.extrinsics is other.extrinsics
+            and self.stamp_ns == other.stamp_ns != 0
+        )
+
 
 def sparse_depth(
     points: NDArray[Any],

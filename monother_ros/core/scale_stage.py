@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import CalibrationError
-from monother_ros.core.range_points import gather_sparse, sparse_depth
+from monother_ros.core.range_points import RangePoints, gather_sparse, sparse_depth
 from monother_ros.core.scale_arbiter import FusedScale, ScaleArbiter, ScaleSettings
 from monother_ros.core.scale_fit import fit_beam, fit_range
 from monother_ros.core.scale_sources import (
@@ -44,6 +44,7 @@ class ScaleStage:
         self._fitted: int | None = None
         self._revision = ''
         self._points_error: str | None = None
+        self._projected: tuple[RangePoints, Intrinsics] | None = None
 
     def reset(self) -> None:
         """Forget earlier frames."""
@@ -64,6 +65,7 @@ class ScaleStage:
         """
         self._points_error = None
         if frame.sparse is not None:
+            self._projected = None
             self._sparse = gather_sparse(frame.sparse, size, self._sparse)
             return self._sparse
         points = frame.points
@@ -74,6 +76,10 @@ class ScaleStage:
             return None
         if points.beam > NARROW:
             return None
+        known = self._projected
+        if known is not None and known[1] == camera and points.same(known[0]):
+            return self._sparse  # a camera is faster than a LiDAR
+        self._projected = None
         try:
             self._sparse = sparse_depth(
                 points.points, points.extrinsics, camera, size, out=self._sparse
@@ -81,6 +87,7 @@ class ScaleStage:
         except CalibrationError as err:
             self._points_error = str(err)
             return None
+        self._projected = (points, camera)
         return self._sparse
 
     def update(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from stub_engine import CAMERA, FRAME, StubEngine, frame
 
+from monother_ros.core import scale_stage
 from monother_ros.core.bundle import TensorSpec
 from monother_ros.core.errors import BundleError
 from monother_ros.core.pipeline import Pipeline, PipelineSettings, Wanted
@@ -162,3 +163,32 @@ def test_another_revision_forgets_what_was_fitted(tmp_path):
     pipeline.swap_engine(wrong_engine(tmp_path, 1.0, revision='r2'))
     after = pipeline.process(frame(12))
     assert 'range' in before.metric.weights and 'range' not in after.metric.weights
+
+
+def test_points_are_projected_once_for_several_images(tmp_path, monkeypatch):
+    calls = []
+    real = scale_stage.sparse_depth
+
+    def counted(*arguments, **options):
+        calls.append(arguments[0])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(scale_stage, 'sparse_depth', counted)
+    engine = wrong_engine(tmp_path, inputs=SPARSE)
+    pipeline = Pipeline(engine, FAST)
+    pose, xyz = np.eye(4), points_of(truth())
+    for number in range(3):
+        points = RangePoints(xyz, pose, 77)
+        pipeline.process(replace(frame(number), points=points))
+    assert len(calls) == 1
+    planes = [inputs['sparse_depth'] for inputs in engine.inputs]
+    np.testing.assert_array_equal(planes[0], planes[2])
+    assert planes[0].any()
+    for other in (
+        RangePoints(xyz, np.eye(4), 77),
+        RangePoints(xyz.copy(), pose, 77),
+        RangePoints(xyz, pose, 78),
+    ):
+        before = len(calls)
+        pipeline.process(replace(frame(4), points=other))
+        assert len(calls) == before + 1
