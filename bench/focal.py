@@ -12,6 +12,7 @@ true ones, so that what is measured is the carrying alone, without Depth Pro's o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import time
@@ -39,13 +40,17 @@ def main() -> None:
             camera = estimated_camera(rig.rgb.fx, rig.rgb.width, rig.rgb.height)
             match = FocalMatch((rig.thermal.width, rig.thermal.height))
             told: dict[str, object] = {'scene': scene, 'seed': seed}
-            try:
-                for _ in range(arguments.pairs):
-                    frame = simulator.training_pair(rng, rig.rgb)
-                    begin = time.process_time()
-                    pose = np.linalg.inv(rig.rgb_from_thermal)
+            for _ in range(4 * arguments.pairs):
+                frame = simulator.training_pair(rng, rig.rgb)
+                begin = time.process_time()
+                pose = np.linalg.inv(rig.rgb_from_thermal)
+                # as the node does: a pair that cannot be used is followed by another one
+                with contextlib.suppress(CalibrationError):
                     match.add(camera, pose, frame.rgb_depth, frame.rgb, frame.thermal)
                     seconds.append(time.process_time() - begin)
+                if match.pairs == arguments.pairs:
+                    break
+            try:
                 found = match.result()
                 error = math.log(found.focal / rig.thermal.fx)
                 errors.append(error)

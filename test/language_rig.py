@@ -98,13 +98,19 @@ class LanguageRig:
         self.until(lambda: self.node.stage == 'active', what='active')
         return self
 
-    def tell(self, text):
-        """Say a sentence; returns the estimate that follows."""
+    def tell(self, text, patience=30.0):
+        """Say a sentence, again where nobody answers; returns the estimate that follows."""
         self.until(lambda: self.said.get_subscription_count() > 0, 180.0, what='subscription')
         found = self.scales['language']
-        count = len(found)
-        self.said.publish(String(data=text))
-        self.until(lambda: len(found) > count, what=f'estimate of {text[:30]!r}')
+        count, due = len(found), [0.0]
+
+        def say():
+            # a node that was killed still counts as a listener for some seconds
+            if time.monotonic() >= due[0]:
+                due[0] = time.monotonic() + patience
+                self.said.publish(String(data=text))
+
+        self.until(lambda: len(found) > count, 180.0, say, f'estimate of {text[:30]!r}')
         return scale_from_message(found[-1], 'language')
 
     def until_message(self, part, words, tick=None):

@@ -88,7 +88,8 @@ class TextTower:
         batch = self.tokenizer(
             texts, truncation=True, max_length=self.context, padding=True, return_tensors='pt'
         ).to(self.device)
-        with torch.inference_mode():
+        # inference tensors could not be trained on
+        with torch.no_grad():
             found = self.model(
                 input_ids=batch['input_ids'], attention_mask=batch['attention_mask']
             ).text_embeds

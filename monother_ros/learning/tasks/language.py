@@ -295,8 +295,7 @@ def _encode(tower: TextTower, texts: Sequence[str], batch: int) -> Tensor:
     parts = [
         tower.encode(different[i : i + batch]).features for i in range(0, len(different), batch)
     ]
-    # inference tensors cannot be saved for a backward pass
-    return torch.cat(parts)[[place[text] for text in texts]].clone()
+    return torch.cat(parts)[[place[text] for text in texts]]
 
 
 def scale_figures(
