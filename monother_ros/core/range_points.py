@@ -32,6 +32,9 @@ GAP = (0.08, 0.04)
 """Rows and columns without samples within one surface, as parts of the image's height: 16 lines of
 a LiDAR over 30 degrees lie 0.036 apart in a camera with a view of 52 degrees."""
 
+MOST = 100_000
+"""Points in view; of more (a ToF camera), every so many-th is taken."""
+
 FARTHEST = 1000.0
 """Metres beyond which a point is none."""
 
@@ -126,7 +129,9 @@ def project(
         xyz, z = xyz[ahead], z[ahead]
         x, y = xyz[:, 0] / z, xyz[:, 1] / z
         # beyond the corners a distortion polynomial may fold back into the image
-        near = x * x + y * y < _border(camera)
+        near = np.flatnonzero(x * x + y * y < _border(camera))
+    if len(near) > MOST:
+        near = near[:: -(-len(near) // MOST)]
     u: NDArray[np.floating]
     v: NDArray[np.floating]
     if camera.distorted:

@@ -11,7 +11,13 @@ import pytest
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import CalibrationError
-from monother_ros.core.range_points import gather_sparse, project, remove_hidden, sparse_depth
+from monother_ros.core.range_points import (
+    MOST,
+    gather_sparse,
+    project,
+    remove_hidden,
+    sparse_depth,
+)
 
 PLAIN = Intrinsics(320, 256, 260.0, 260.0, 159.5, 127.5)
 BENT = Intrinsics(320, 256, 260.0, 260.0, 159.5, 127.5, distortion=(-0.24, 0.075, 0, 0, 0))
@@ -156,6 +162,16 @@ def test_sparse_depth_of_another_size_keeps_the_nearest():
     np.testing.assert_array_equal(small, [[5, 0, 0], [0, 0, 0]])
     large = gather_sparse(small, (6, 4))
     assert np.count_nonzero(large) == 1 and large[0, 0] == 5
+
+
+def test_a_dense_cloud_is_thinned_evenly():
+    v, u = np.mgrid[0:480, 0:640]
+    depth = np.full(v.shape, 4.0)
+    points = np.dstack([(u - 320) / 520 * depth, (v - 240) / 520 * depth, depth]).reshape(-1, 3)
+    flat, z = project(points, None, PLAIN)
+    assert 0.5 * MOST < len(z) <= MOST
+    counts = np.bincount(flat // 320, minlength=256)
+    assert counts[12:-12].min() > 0.3 * counts[12:-12].mean()
 
 
 @pytest.mark.parametrize('pose', [np.eye(3), np.full((4, 4), np.nan)])
