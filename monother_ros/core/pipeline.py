@@ -153,12 +153,17 @@ class Pipeline:
             spare, self._spare = self._spare, None
             return spare
 
-    def reset(self) -> None:
-        """Forget earlier frames: time has jumped, or it is another camera."""
+    def reset(self, *, keep_scale: bool = False) -> None:
+        """
+        Forget earlier frames: time has jumped, or it is another camera.
+
+        :param keep_scale: after a mere silence: what is known about the scale ages by itself.
+        """
         with self._lock:
             self._shutter.reset()
             self._normaliser.reset()
-            self._scale.reset()
+            if not keep_scale:
+                self._scale.reset()
 
     def process(
         self,

@@ -215,9 +215,10 @@ class FrameWorker:
         """Start afresh after a jump backwards (a bag that loops) or a long silence."""
         backwards = self._last_stamp is not None and stamp < self._last_stamp
         gap = self._last_received is not None and received - self._last_received > GAP
-        if backwards or gap or self._reset.is_set():
+        jumped = backwards or self._reset.is_set()
+        if jumped or gap:
             self._reset.clear()
-            self._pipeline.reset()
+            self._pipeline.reset(keep_scale=not jumped)
             self._statistics.revisions.paused()
             self._statistics.clear_latency()
             self._statistics.resets += 1

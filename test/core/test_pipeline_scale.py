@@ -192,3 +192,14 @@ def test_points_are_projected_once_for_several_images(tmp_path, monkeypatch):
         before = len(calls)
         pipeline.process(replace(frame(4), points=other))
         assert len(calls) == before + 1
+
+
+def test_a_silence_keeps_the_scale_and_a_jump_of_time_does_not(tmp_path):
+    pipeline = Pipeline(wrong_engine(tmp_path), FAST)
+    drive(pipeline, points=RangePoints(points_of(truth())))
+    pipeline.reset(keep_scale=True)
+    kept = pipeline.process(frame(100))
+    assert kept.metric.source == 'range'
+    assert np.nanmedian(kept.depth / truth()) == pytest.approx(1, abs=0.05)
+    pipeline.reset()
+    assert pipeline.process(frame(101)).scale == 1.0
