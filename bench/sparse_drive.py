@@ -64,7 +64,7 @@ def abs_rel(drive: Recorded, index: int, engine: Engine, scale: ScaleSettings) -
         frame = ThermalFrame(image, 1 + k * 200_000_000, '', drive.camera, points=points)
         depth = pipeline.process(frame, Wanted(depth=True, confidence=False)).depth
     assert depth is not None
-    return depth_metrics(depth, drive.truth[index], near=NEAR, far=FAR)['abs_rel']
+    return float(depth_metrics(depth, drive.truth[index], near=NEAR, far=FAR)['abs_rel'])
 
 
 def main() -> None:
