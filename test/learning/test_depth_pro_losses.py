@@ -168,7 +168,9 @@ def test_canonical_inverse_depth(golden):
     for row in rows:
         depth = torch.full((1, 1, 2, 2), row['depth_m'], dtype=torch.float64)
         found = losses.canonical(depth, row['focal_px'], row['width'])
-        assert found.unique().tolist() == pytest.approx([row['canonical_inverse_depth']], rel=1e-12)
+        assert found.unique().tolist() == pytest.approx(
+            [row['canonical_inverse_depth']], rel=1e-12
+        )
     both = losses.canonical(torch.ones((2, 1, 1, 1)), torch.tensor([100.0, 200.0]), 400)
     assert both.flatten().tolist() == [0.25, 0.5]
 
