@@ -29,7 +29,15 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
         # ros2 run and ros2 launch look here; pip puts console scripts into bin only
-        (f'lib/{NAME}', ['scripts/monother', 'scripts/depth_node', 'scripts/adapt_node']),
+        (
+            f'lib/{NAME}',
+            [
+                'scripts/monother',
+                'scripts/depth_node',
+                'scripts/adapt_node',
+                'scripts/language_node',
+            ],
+        ),
         *tree('launch'),
         *tree('config'),
         *tree('models'),
@@ -105,6 +113,7 @@ setup(
             'monother = monother_ros.cli.main:main',
             'depth_node = monother_ros.nodes.depth_node:main',
             'adapt_node = monother_ros.nodes.adapt_node:main',
+            'language_node = monother_ros.nodes.language_node:main',
         ],
     },
 )

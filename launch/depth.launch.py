@@ -26,6 +26,12 @@ TOPICS = {
     'thermal_info': ('thermal/camera_info', 'CameraInfo of the thermal camera'),
     'rgb_image': ('rgb/image_raw', 'RGB image topic, to colour the cloud'),
     'rgb_info': ('rgb/camera_info', 'CameraInfo of the RGB camera'),
+    'lidar_points': ('lidar/points', 'PointCloud2 of a LiDAR, radar or ToF camera, for the scale'),
+    'lidar_scan': ('lidar/scan', 'LaserScan, for the scale'),
+    'lidar_range': ('lidar/range', 'Range of a single beam, for the scale'),
+    'scale_language': ('scale/language', 'scale from a sentence, see docs/scale.md'),
+    'scale_focal': ('scale/focal', 'scale from an estimated field of view'),
+    'scale': ('scale', 'scale of every frame'),
     'depth_image': ('depth/image_raw', 'depth, 32FC1 in metres'),
     'depth_info': ('depth/camera_info', 'CameraInfo of the depth image'),
     'confidence': ('confidence', 'confidence, 32FC1 in 0..1'),
@@ -35,7 +41,15 @@ TOPICS = {
 }
 """Launch argument → name in the node, description."""
 
-OVERRIDES = ('model', 'revisions', 'engine', 'thermal_transport', 'rgb_transport')
+OVERRIDES = (
+    'model',
+    'revisions',
+    'engine',
+    'thermal_transport',
+    'rgb_transport',
+    'scale_sources',
+    'scale_force',
+)
 """Node parameters with a launch argument; an empty one leaves the parameter file's value."""
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from monother_ros.cli import demo_adapt
+from monother_ros.cli import demo_adapt, demo_lidar
 from monother_ros.cli.children import ChildError
 from monother_ros.cli.nodes import MAIN, Drive, play_through, rgb_pose
 from monother_ros.core.bundle import find_bundle, load_bundle
@@ -31,6 +31,7 @@ OUTPUTS = (
 SECONDS, RATE = 45.0, 10.0
 """Length of the simulated drive in s and frames per second, where nothing else is asked for."""
 
+CLOUD = 'sensor_msgs/msg/PointCloud2'
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
@@ -38,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of the verb."""
     add = parser.add_argument
     add('source', nargs='?', metavar='BAG', help='a bag, or a folder of 16-bit frames')
-    add('-o', '--output', metavar='OUT', help='folder (default out/demo, out/demo-adapt)')
+    add(
+        '-o',
+        '--output',
+        metavar='OUT',
+        help='folder (default out/demo, out/demo-adapt, out/demo-lidar)',
+    )
     add('--thermal', metavar='TOPIC', help='thermal image topic of BAG (default: found by itself)')
     add('--model', default='lite', help='model bundle: a name or a folder (default lite)')
     add('--scene', default='street', help='simulated scene (default street)')
@@ -61,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='conditions that the simulated drive goes through',
     )
     demo_adapt.add_arguments(parser)
+    demo_lidar.add_arguments(parser)
 
 
 def _camera_info_of(image_topic: str) -> str:
@@ -71,7 +78,7 @@ def _camera_info_of(image_topic: str) -> str:
 
 def choose_topics(bag: Path, thermal: str | None = None) -> Drive:
     """
-    Find the thermal and the RGB camera in a bag.
+    Find the thermal camera, the RGB camera and the LiDAR in a bag.
 
     :param bag: path of a bag.
     :param thermal: name of the thermal topic; None looks for /thermal/image_raw, then for a name
@@ -83,6 +90,7 @@ def choose_topics(bag: Path, thermal: str | None = None) -> Drive:
     with BagReader(bag) as reader:
         images = [t.name for t in reader.topics if t.type in IMAGES and t.count]
         names = {t.name for t in reader.topics}
+        clouds = [t.name for t in reader.topics if t.type == CLOUD and t.count]
         if images:
             for topic, message, _ in reader.read(images):
                 encodings.setdefault(topic, getattr(message, 'encoding', 'compressed'))
@@ -102,6 +110,8 @@ def choose_topics(bag: Path, thermal: str | None = None) -> Drive:
         msg = f'{bag}: no thermal image topic; name one with --thermal. Image topics: {listed}'
         raise BagError(msg)
     remap = {chosen: '/thermal/image_raw', _camera_info_of(chosen): '/thermal/camera_info'}
+    if clouds and '/lidar/points' not in clouds:
+        remap[clouds[0]] = '/lidar/points'
     colour = next((t for t in images if encodings.get(t) in ('rgb8', 'bgr8')), None)
     if colour is not None:
         remap |= {colour: '/rgb/image_raw', _camera_info_of(colour): '/rgb/camera_info'}
@@ -185,7 +195,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.rate = arguments.rate or RATE
     began = time.monotonic()
     load_bundle(find_bundle(arguments.model))  # a bad model is told now, not minutes later
-    out = Path(arguments.output or 'out/demo').absolute()
+    out = Path(arguments.output or f'out/demo{"-lidar" if arguments.lidar else ""}').absolute()
     out.mkdir(parents=True, exist_ok=True)
     if arguments.source is None:
         print(f'simulating {arguments.seconds:g} s of {arguments.scene}: {arguments.drive}')
@@ -201,7 +211,11 @@ def run(arguments: argparse.Namespace) -> int:
         drive = _drive(source, folder, arguments)
         _report(run_nodes(drive, folder, arguments.model), drive, folder, f'Replay of {name}')
     print(f'\nplaying {main.bag.name} through the depth node', flush=True)
-    recorded = run_nodes(main, out, arguments.model)
+    if arguments.lidar:
+        simulated = arguments.source is None
+        recorded = demo_lidar.run_lidar(arguments, main, out, OUTPUTS, simulated=simulated)
+    else:
+        recorded = run_nodes(main, out, arguments.model)
     print(f'{time.monotonic() - began:.0f} s so far; writing the report', flush=True)
     _report(recorded, main, out, title)
     return 0

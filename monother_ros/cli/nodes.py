@@ -48,20 +48,40 @@ def rgb_pose(drive: Drive) -> list[float] | None:
 
     :returns: the 16 numbers of T_rgb_thermal, row by row, metres; None where the bag lacks it.
     """
-    cameras = [drive.recorded(t) for t in ('/rgb/image_raw', '/thermal/image_raw')]
+    return sensor_pose(drive, '/rgb/image_raw', '/thermal/image_raw')
+
+
+def lidar_pose(drive: Drive) -> list[float] | None:
+    """
+    Pose of the LiDAR in the thermal camera, from the bag's own /tf_static.
+
+    :returns: the 16 numbers of T_thermal_lidar, row by row, metres; None where the bag lacks it.
+    """
+    return sensor_pose(drive, '/thermal/image_raw', '/lidar/points')
+
+
+def sensor_pose(drive: Drive, target: str, source: str) -> list[float] | None:
+    """
+    Pose of one sensor in another, from the bag's own /tf_static.
+
+    :param target: topic of the sensor in whose frame points are wanted.
+    :param source: topic of the sensor in whose frame they are.
+    :returns: the 16 numbers of T_target_source, row by row, metres; None where the bag lacks it.
+    """
+    sensors = [drive.recorded(t) for t in (target, source)]
     frames: dict[str, str] = {}
     tree = StaticTransforms()
     with BagReader(drive.bag) as bag:
         there = {t.name for t in bag.topics if t.count}
-        if not {'/tf_static', *cameras} <= there:
+        if not {'/tf_static', *sensors} <= there:
             return None
         for _, message, _ in bag.read(['/tf_static']):
             tree.add(message)
-        for topic, message, _ in bag.read(cameras):
+        for topic, message, _ in bag.read(sensors):
             frames.setdefault(topic, message.header.frame_id)
-            if len(frames) == len(cameras):
+            if len(frames) == len(sensors):
                 break
-    pose = tree.lookup(*(frames[camera] for camera in cameras))
+    pose = tree.lookup(*(frames[sensor] for sensor in sensors))
     return None if pose is None else [float(v) for v in pose.ravel()]
 
 

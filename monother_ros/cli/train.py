@@ -10,6 +10,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,11 +21,17 @@ from monother_ros.core.errors import MonotherError, SettingsError
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.distributed import Group, processes
 from monother_ros.learning.recipe import plain, recipe_names, to_yaml
+from monother_ros.learning.tasks.adapter import AdapterTask
+from monother_ros.learning.tasks.adapter_export import export_adapter
+from monother_ros.learning.tasks.language import LanguageTask
+from monother_ros.learning.tasks.language_export import export_language
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.lite_export import export_lite
 from monother_ros.learning.tasks.opening import lite_parent, lite_plans, open_task
 from monother_ros.learning.tasks.recipes import (
+    AdapterRecipe,
     DualRecipe,
+    LanguageRecipe,
     LiteRecipe,
     Recipe,
     TrustRecipe,
@@ -62,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--until', type=int, metavar='STEP', help='stop before this step')
     parser.add_argument(
-        '--bundle', type=Path, help='of the result (lite, confidence); RUN/bundle if not given'
+        '--bundle',
+        type=Path,
+        help='of the result; RUN/bundle if not given, for language RUN/head',
     )
     parser.add_argument(
         '--export-only', action='store_true', help='export the last checkpoint, train nothing'
@@ -142,10 +151,22 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
         )
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
         return
+    if isinstance(recipe, AdapterRecipe):
+        assert isinstance(trainer.task, AdapterTask)
+        path, parent = arguments.bundle or arguments.out / 'bundle', lite_parent(recipe)
+        assert parent is not None  # opening the task has looked
+        bundle = export_adapter(trainer, trainer.task, path, recipe, metrics, parent)
+        tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+        return
     if isinstance(recipe, TrustRecipe):
         assert isinstance(trainer.task, TrustTask)
         path = arguments.bundle or arguments.out / 'bundle'
         tqdm.write(f'{export_trust(trainer, trainer.task, path, recipe)}: {metrics}')
+        return
+    if isinstance(recipe, LanguageRecipe):
+        assert isinstance(trainer.task, LanguageTask)
+        path = arguments.bundle or arguments.out / 'head'
+        tqdm.write(f'{export_language(trainer, trainer.task, path, recipe)}: {metrics}')
         return
     for name in (LATEST, BEST):
         if (arguments.out / name).exists():
@@ -170,6 +191,7 @@ def lite_command(recipe: LiteRecipe, parent: Bundle | None) -> str:
         f'training.rate={settings.rate:g}',
         f'training.seed={settings.seed}',
         f'augment={recipe.augment:g}',
+        *(f'training.depth_pro.{k}={v:g}' for k, v in asdict(settings.depth_pro).items() if v > 0),
     )
     start = '' if parent is None else f'--start {parent.name} '
     name = 'lite_rgb' if recipe.data.kind == 'rgb' else 'lite'

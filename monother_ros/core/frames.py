@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import SettingsError
+from monother_ros.core.range_points import RangePoints
+from monother_ros.core.scale_arbiter import FusedScale, ScaleSettings
+from monother_ros.core.scale_sources import ScaleEstimate
 from monother_ros.core.shutter import ShutterState
 
 OUTPUT_SIZES = ('image', 'network')
@@ -28,12 +31,21 @@ class ThermalFrame:
     :param frame_id: optical frame of the camera.
     :param intrinsics: of the camera; of another size with the same aspect, they are scaled. None
         where not known: there is depth then, but no cloud and no correction of the focal length.
+    :param points: of a range sensor at about the same time; they give the metric scale, and go
+        into a network that takes sparse depth. They need `intrinsics`.
+    :param sparse: (h, w) metres along the optical axis, 0 or NaN where there is none: the same as
+        `points` and instead of them, already projected; of the network's size, or of another
+        one with the same field of view.
+    :param scales: what other sources say about the scale (language, focal).
     """
 
     image: NDArray[Any]
     stamp_ns: int
     frame_id: str = ''
     intrinsics: Intrinsics | None = None
+    points: RangePoints | None = None
+    sparse: NDArray[Any] | None = None
+    scales: tuple[ScaleEstimate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ class PipelineSettings:
     :param process_shutter_frames: compute depth of frozen, flat and jumping frames, too. A
         jumping frame carries a picture, but its level may still be settling.
     :param output_size: 'image' (depth at the size of the thermal image) or 'network'.
+    :param scale: which sources of metric scale count, and how fast it may change.
     :raises SettingsError: a value is not allowed.
     """
 
@@ -90,6 +103,7 @@ class PipelineSettings:
     confidence_min: float = 0.0
     process_shutter_frames: bool = False
     output_size: str = 'image'
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -118,13 +132,17 @@ class FrameResult:
     :ivar color: (H, W, 3) uint8 BGR picture of depth.
     :ivar shutter: state of the frame.
     :ivar skipped: why nothing was computed, or None.
-    :ivar timings: seconds of each stage that ran: shutter, normalise, engine, resize, limits,
-        cloud, color.
+    :ivar timings: seconds of each stage that ran: shutter, normalise, points, engine, scale,
+        resize, limits, cloud, color.
     :ivar intrinsics: camera of the outputs, None where not known.
     :ivar revision: model revision that made the depth; one and the same for all of the frame.
     :ivar engine_error: why the engine on trial did not make this frame and was left for the one
         before it, or None.
-    :ivar scale: factor that was applied to the network's depth for the focal length.
+    :ivar scale: factor that was applied to the network's depth, focal length and all sources of
+        scale included; published depth D is 1 / (1 / (scale · d) + scale_shift).
+    :ivar scale_shift: 1/m, see there; 0 except where points have told one.
+    :ivar metric: the same with its uncertainty, its sources and why others are silent; None
+        where no depth was asked for.
     :ivar calibration_error: why the intrinsics of the frame were not used, or None.
     """
 
@@ -139,4 +157,6 @@ class FrameResult:
     revision: str = ''
     engine_error: str | None = None
     scale: float = 1.0
+    scale_shift: float = 0.0
+    metric: FusedScale | None = None
     calibration_error: str | None = None

@@ -27,6 +27,7 @@ from monother_ros.core.frames import (
 )
 from monother_ros.core.resize import AlignedResizer
 from monother_ros.core.scale import aligned_intrinsics, fit_intrinsics, focal_scale
+from monother_ros.core.scale_stage import ScaleStage
 from monother_ros.core.shutter import ShutterDetector, ShutterState
 from monother_ros.core.thermal import Normaliser
 
@@ -43,6 +44,10 @@ __all__ = [
     'ThermalFrame',
     'Wanted',
 ]
+
+
+SPARSE_INPUT = 'sparse_depth'
+"""Name of a second input: (1, 1, h, w) metres along the optical axis, 0 where there is none."""
 
 
 class InferenceEngine(Protocol):
@@ -98,6 +103,7 @@ class Pipeline:
         self._sampler: ColorSampler | None = None
         self._fitted: tuple[Any, Intrinsics | None, str | None] | None = None
         self._spare: InferenceEngine | None = None
+        self._scale = ScaleStage(self.settings.scale)
         self._use(engine)
 
     @property
@@ -147,11 +153,17 @@ class Pipeline:
             spare, self._spare = self._spare, None
             return spare
 
-    def reset(self) -> None:
-        """Forget earlier frames: time has jumped, or it is another camera."""
+    def reset(self, *, keep_scale: bool = False) -> None:
+        """
+        Forget earlier frames: time has jumped, or it is another camera.
+
+        :param keep_scale: after a mere silence: what is known about the scale ages by itself.
+        """
         with self._lock:
             self._shutter.reset()
             self._normaliser.reset()
+            if not keep_scale:
+                self._scale.reset()
 
     def process(
         self,
@@ -178,14 +190,21 @@ class Pipeline:
     def _use(self, engine: InferenceEngine) -> None:
         """Take over an engine and what follows from its bundle."""
         bundle = engine.bundle
-        if bundle.modality != 'thermal' or len(bundle.inputs) != 1:
-            names = [spec.name for spec in bundle.inputs]
+        names = [spec.name for spec in bundle.inputs]
+        if bundle.modality != 'thermal' or names[1:] not in ([], [SPARSE_INPUT]):
             msg = (
                 f'the model {bundle.name} takes {bundle.modality} through {names}; the depth '
-                'pipeline takes models of one thermal input'
+                f'pipeline takes models of one thermal input, and of {SPARSE_INPUT} beside it'
             )
             raise BundleError(msg)
-        spec = bundle.inputs[0]
+        spec, *others = bundle.inputs
+        for other in others:
+            if other.shape != (1, 1, *spec.shape[2:]):
+                msg = (
+                    f'the model {bundle.name} takes {other.name} as {other.shape}; it must be one '
+                    f'channel of the size of {spec.name}, {spec.shape}'
+                )
+                raise BundleError(msg)
         known: Normaliser | None = getattr(self, '_normaliser', None)
         wanted = (bundle.normalisation, bundle.input_size)
         if known is None or (known.spec, known.size) != wanted:
@@ -221,21 +240,33 @@ class Pipeline:
         inputs = {spec.name: self._input.astype(spec.dtype, copy=False)}
         spent['normalise'] = clock() - start
 
+        height, width = frame.image.shape
+        camera, result.calibration_error = self._camera(frame.intrinsics, width, height)
+        start = clock()
+        network_camera = self._resized(camera, engine.bundle.input_size)
+        sparse = self._scale.sparse(frame, network_camera, engine.bundle.input_size)
+        if sparse is not None:
+            spent['points'] = clock() - start
+        for other in engine.bundle.inputs[1:]:
+            plane = self._network_metres(sparse, engine.bundle, camera)
+            inputs[other.name] = plane[None, None].astype(other.dtype, copy=False)
+
         start = clock()
         outputs, engine = self._infer(inputs, result)
         spent['engine'] = clock() - start
 
-        height, width = frame.image.shape
-        camera, result.calibration_error = self._camera(frame.intrinsics, width, height)
-        result.scale = focal_scale(engine.bundle.focal_length, camera, engine.bundle.input_size[0])
+        if wanted.depth or wanted.cloud or wanted.color:
+            start = clock()
+            self._scale.arbiter.settings = settings.scale
+            result.metric = self._scale.update(
+                frame, engine.bundle, camera, network_camera, outputs['depth'][0, 0], sparse
+            )
+            result.scale, result.scale_shift = result.metric.factor, result.metric.shift
+            spent['scale'] = clock() - start
         if settings.output_size == 'network':
             width, height = engine.bundle.input_size
         size = (width, height)
-        if camera is not None:
-            scaled = (
-                camera.scaled if self._aligned is None else partial(aligned_intrinsics, camera)
-            )
-            result.intrinsics = scaled(width, height)
+        result.intrinsics = self._resized(camera, size)
         self._planes(outputs, size, wanted, allocate, result)
         if wanted.cloud and result.intrinsics is not None:
             start = clock()
@@ -251,6 +282,18 @@ class Pipeline:
             )
             spent['color'] = clock() - start
         return result
+
+    def _network_metres(
+        self, sparse: NDArray[np.float32] | None, bundle: Bundle, camera: Intrinsics | None
+    ) -> NDArray[np.float32]:
+        """Sparse depth as the network takes it: metres at the focal length it was trained at."""
+        width, height = bundle.input_size
+        if sparse is None:
+            return self._memory('no points', (height, width), np.float32, 0.0)
+        plane = self._memory('points', (height, width), np.float32)
+        factor = focal_scale(bundle.focal_length, camera, width)
+        np.multiply(sparse, np.float32(1 / factor), out=plane)
+        return plane
 
     def _infer(
         self, inputs: dict[str, NDArray[Any]], result: FrameResult
@@ -312,6 +355,8 @@ class Pipeline:
         start = clock()
         if result.scale != 1.0:
             np.multiply(self._depth, np.float32(result.scale), out=self._depth)
+        if result.scale_shift:
+            self._shift(result.scale_shift)
         known = cv2.inRange(self._depth, settings.range_min, settings.range_max)
         if confidence is not None and settings.confidence_min > 0:
             sure = cv2.inRange(confidence, settings.confidence_min, np.inf)
@@ -321,6 +366,14 @@ class Pipeline:
         result.timings['limits'] = clock() - start
         if wanted.depth:
             result.depth = self._depth
+
+    def _shift(self, shift: float) -> None:
+        """Apply a shift of inverse depth, 1/m: 1 / D' = 1 / D + shift; beyond infinity is < 0."""
+        divisor = self._memory('shift', self._depth.shape, np.float32)
+        np.multiply(self._depth, np.float32(shift), out=divisor)
+        np.add(divisor, np.float32(1), out=divisor)
+        with np.errstate(divide='ignore'):
+            np.divide(self._depth, divisor, out=self._depth)
 
     def _build_cloud(
         self, frame: ThermalFrame, rgb: RgbFrame | None, allocate: Allocate, result: FrameResult
@@ -343,6 +396,13 @@ class Pipeline:
         shape = (camera.height, camera.width, FIELDS + (colors is not None))
         out = allocate('cloud', shape, np.float32)
         result.cloud = self._cloud.build(self._depth, self._confidence, intensity, colors, out)
+
+    def _resized(self, camera: Intrinsics | None, size: tuple[int, int]) -> Intrinsics | None:
+        """Camera of the picture at another size, resized as the bundle says."""
+        if camera is None or size == (camera.width, camera.height):
+            return camera
+        scaled = camera.scaled if self._aligned is None else partial(aligned_intrinsics, camera)
+        return scaled(*size)
 
     def _camera(
         self, intrinsics: Intrinsics | None, width: int, height: int

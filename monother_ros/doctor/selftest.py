@@ -26,8 +26,6 @@ from monother_ros.engines.select import ENGINES, build_engine
 from monother_ros.engines.tested import limits_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from monother_ros.core.bundle import Bundle
     from monother_ros.engines.base import Engine
 
@@ -163,8 +161,7 @@ def latency(engine: Engine, runs: int = RUNS, seconds: float = SECONDS) -> dict[
     :param seconds: at most.
     :returns: median, 95th percentile and largest, and how many runs.
     """
-    spec = engine.bundle.inputs[0]
-    inputs: dict[str, NDArray[Any]] = {spec.name: np.zeros(spec.shape, spec.dtype)}
+    inputs = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in engine.bundle.inputs}
     for _ in range(3):
         engine.infer(inputs)
     times: list[float] = []

@@ -165,15 +165,14 @@ def reference_of(bundle: Bundle, threads: int = 0) -> Reference:
     :raises EngineError: the reference itself cannot be run or says nothing plausible.
     :raises BundleError: the stored frames are damaged.
     """
-    from monother_ros.engines.base import EngineOptions
+    from monother_ros.engines.base import EngineOptions, all_inputs
     from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
 
     inputs = [frame.inputs for frame in read_check(bundle)[:STORED]] + probe_inputs(bundle)
-    spec = bundle.inputs[0]
     frames = []
     with OnnxRuntimeEngine(bundle, EngineOptions(threads=threads, warmup=False)) as engine:
         for k, values in enumerate(inputs):
-            outputs = engine.infer({spec.name: values.astype(spec.dtype)})
+            outputs = engine.infer(all_inputs(bundle, values))
             check_outputs(bundle, outputs, f'reference of {bundle.name}, frame {k}')
             said = {key: value.copy() for key, value in outputs.items()}
             frames.append(CheckFrame(values, said['depth'], said.get('confidence')))
@@ -247,8 +246,9 @@ def judge(
     :param precision: of the engine, for the record.
     :returns: the numbers; an engine that raises or says nothing plausible is not accepted.
     """
+    from monother_ros.engines.base import all_inputs
+
     bounds = limits or Limits()
-    spec = engine.bundle.inputs[0]
     verdict = Verdict(precision, accepted=False, frames=len(reference.frames))
     first: dict[int, NDArray[Any]] = {}
     times, scales, unsure = [], [], []
@@ -257,7 +257,7 @@ def judge(
         frame = reference.frames[k]
         start = time.perf_counter()
         try:
-            outputs = engine.infer({spec.name: frame.inputs.astype(spec.dtype)})
+            outputs = engine.infer(all_inputs(engine.bundle, frame.inputs))
             times.append(time.perf_counter() - start)
             check_outputs(engine.bundle, outputs, f'run {runs}, frame {k}')
             depth = outputs['depth']

@@ -33,6 +33,20 @@ CPU = 'cpu'
 AUTO = 'auto'
 
 
+def all_inputs(bundle: Bundle, first: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """
+    Inputs of a network whose picture alone is at hand.
+
+    :param bundle: of the network.
+    :param first: of its first input; its type may be another one.
+    :returns: by name, in the types of the bundle; further inputs, such as sparse depth, are 0,
+        which means that there is nothing.
+    """
+    picture, *others = bundle.inputs
+    rest = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in others}
+    return {picture.name: first.astype(picture.dtype, copy=False), **rest}
+
+
 @dataclass(frozen=True)
 class PlanOptions:
     """

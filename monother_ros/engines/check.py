@@ -186,8 +186,9 @@ def check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]], where: str) 
 
 def _run(engine: Runs, inputs: NDArray[Any], k: int) -> dict[str, NDArray[Any]]:
     """Plausible outputs, in memory of their own."""
-    spec = engine.bundle.inputs[0]
-    outputs = engine.infer({spec.name: inputs.astype(spec.dtype)})
+    from monother_ros.engines.base import all_inputs
+
+    outputs = engine.infer(all_inputs(engine.bundle, inputs))
     check_outputs(engine.bundle, outputs, f'revision {engine.bundle.revision}, stored frame {k}')
     return {key: value.copy() for key, value in outputs.items()}
 

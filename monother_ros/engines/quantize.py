@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monother_ros.core.errors import EngineError
+from monother_ros.engines.base import all_inputs
 from monother_ros.engines.onnx_graph import bundle_model, need_onnx, simplify
 from monother_ros.engines.onnx_precision import metric_head
 
@@ -112,7 +113,7 @@ def quantize(
     if not job.places:
         msg = f'{bundle.name} has no {", ".join(QUANTISED)} with weights that could be quantised'
         raise EngineError(msg)
-    feeds = [{bundle.inputs[0].name: value} for value in inputs]
+    feeds = [all_inputs(bundle, value) for value in inputs]
     ranges = _ranges(model, sorted(job.activations()), feeds, settings, say or (lambda _: None))
     job.insert(ranges)
     content = bytes(model.SerializeToString())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.pipeline import Pipeline, PipelineSettings, ThermalFrame
+from monother_ros.evaluation.boundary import dense_boundaries
 from monother_ros.evaluation.metrics import (
     absolute_relative,
     depth_metrics,
@@ -78,14 +79,15 @@ def score(prediction: Prediction) -> dict[str, float]:
     """
     Metrics of one frame: those of depth, of the confidence, and of the sky.
 
-    :returns: the depth metrics; 'confidence' (mean) and 'ause', 'random_ause', 'ause_ratio' by
-        AbsRel where there is a confidence; 'told', the part of valid pixels whose prediction is
-        within the range, so not masked at run time.
+    :returns: the depth metrics; those of :func:`.boundary.dense_boundaries`; 'confidence' (mean)
+        and 'ause', 'random_ause', 'ause_ratio' by AbsRel where there is a confidence; 'told', the
+        part of valid pixels whose prediction is within the range, so not masked at run time.
     """
     values = depth_metrics(prediction.depth, prediction.truth, near=NEAR, far=FAR)
     valid = valid_mask(prediction.truth, NEAR, FAR)
     if not valid.any():
         return values
+    values.update(dense_boundaries(prediction.depth, prediction.truth, near=NEAR, far=FAR))
     depth = prediction.depth[valid]
     values['told'] = float(np.mean((depth >= NEAR) & (depth <= FAR)))
     if prediction.confidence is not None:

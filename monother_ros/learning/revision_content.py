@@ -21,6 +21,7 @@ from monother_ros.core.tensor_file import (
     read_entries,
     write_tensors,
 )
+from monother_ros.engines.base import all_inputs
 from monother_ros.engines.check import (
     CHECK,
     CheckFrame,
@@ -235,8 +236,7 @@ def said_by(engine: OnnxRuntimeEngine, inputs: NDArray[Any]) -> CheckFrame:
     :param inputs: (1, C, h, w).
     :raises EngineError: what it says is not plausible.
     """
-    spec = engine.bundle.inputs[0]
-    outputs = engine.infer({spec.name: inputs.astype(spec.dtype)})
+    outputs = engine.infer(all_inputs(engine.bundle, inputs))
     check_outputs(engine.bundle, outputs, f'revision {engine.bundle.revision}')
     return CheckFrame(inputs, outputs['depth'], outputs.get('confidence'))
 

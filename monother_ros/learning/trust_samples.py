@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
 from monother_ros.core.files import atomic_folder
+from monother_ros.engines.base import all_inputs
 from monother_ros.engines.select import load_engine
 from monother_ros.learning.consistency import DEFAULT
 from monother_ros.learning.pair_view import PairViews, compare
@@ -95,8 +96,7 @@ class TrustMaker:
             true_pairs(folder, index, self.student)
         ):
             rng = np.random.default_rng([world.seed, 99, number])
-            spec = self.student.inputs[0]
-            said = self._engine.infer({spec.name: pair.thermal[None].astype(spec.dtype)})
+            said = self._engine.infer(all_inputs(self.student, pair.thermal[None]))
             for look in range(LOOKS):
                 rgb = pair.rgb
                 if look and rng.random() < SPOILED:

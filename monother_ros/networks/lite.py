@@ -182,7 +182,18 @@ class LiteNetwork(nn.Module):
 
     def _head(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the bins and logits of the upsampling weights, (B, 144, H/4, W/4)."""
-        features = self.encoder(x)
+        return self.decode(x, self.encoder(x))
+
+    def decode(
+        self, x: Tensor, features: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """
+        What the head says from the features of the encoder.
+
+        :param x: (B, C, H, W) picture, as in :meth:`forward`.
+        :param features: of :class:`Encoder`.
+        :returns: logits of the bins and of the upsampling weights, (B, bins or 144, H/4, W/4).
+        """
         y = self.refine[3](self.lateral[3](features[3]))
         for level in (2, 1, 0):
             y = F.interpolate(y, scale_factor=2.0, mode='bilinear', align_corners=False)

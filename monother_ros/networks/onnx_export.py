@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
@@ -23,26 +24,29 @@ from monother_ros.core.errors import BundleError
 OPSET = 17
 """Newest ONNX operator set that TensorRT 8.6 and everything after it reads."""
 
+HALF_LARGEST = 65504.0
+"""Largest number of half precision."""
+
 LIMIT = 2_000_000_000
 """Bytes that one ONNX file may hold: protobuf's own limit is 2 GiB."""
 
 
 def to_onnx(
     module: nn.Module,
-    example: Tensor,
-    name: str,
+    example: Tensor | Sequence[Tensor],
+    name: str | Sequence[str],
     outputs: Sequence[str],
     rename: Callable[[str], str] | None = None,
 ) -> onnx.ModelProto:
     """
-    ONNX of a network with one input: static shapes, parameter names kept.
+    ONNX of a network: static shapes, parameter names kept.
 
     The exporter's optimiser stays off, because it transposes the weights of linear layers and
     loses their names.
 
     :param module: in evaluation mode; returns a tensor or a tuple of them.
-    :param example: input of the shape that the exported network shall take.
-    :param name: of the input.
+    :param example: input of the shape that the exported network shall take, or several.
+    :param name: of the input, or of each of them.
     :param outputs: names of the outputs in their order.
     :param rename: from the name of a parameter in the module to the name of its initialiser.
     :returns: the model.
@@ -59,12 +63,12 @@ def to_onnx(
     with _quiet():
         program = torch.onnx.export(
             module,
-            (example,),
+            (example,) if isinstance(example, Tensor) else tuple(example),
             dynamo=True,
             optimize=False,
             external_data=False,
             opset_version=OPSET,
-            input_names=[name],
+            input_names=[name] if isinstance(name, str) else list(name),
             output_names=list(outputs),
             verbose=False,
         )
@@ -123,6 +127,47 @@ def check_graph(model: onnx.ModelProto | Path) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
         msg = f'the exported model is not valid ONNX: {err}; see networks/onnx_export.py'
         raise BundleError(msg) from err
+
+
+def store_half(model: onnx.ModelProto, least: int = 64) -> onnx.ModelProto:
+    """
+    Keep large weights in half precision, which halves the file; computations stay in float32.
+
+    A weight keeps its name; what reads it reads a cast of it, which engines do once.
+
+    :param model: it is changed.
+    :param least: elements from which on a weight is stored so.
+    :returns: the model.
+    :raises BundleError: a weight is too large for half precision.
+    """
+    graph = model.graph
+    wide: dict[str, str] = {}
+    casts = []
+    for item in graph.initializer:
+        if item.data_type != onnx.TensorProto.FLOAT:
+            continue
+        value = onnx.numpy_helper.to_array(item)
+        if value.size < least:
+            continue
+        if not np.abs(value).max() < HALF_LARGEST:
+            msg = f'the weight {item.name} is too large for half precision'
+            raise BundleError(msg)
+        item.CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float16), item.name))
+        wide[item.name] = f'{item.name}.float32'
+        casts.append(
+            onnx.helper.make_node(
+                'Cast', [item.name], [wide[item.name]], f'cast:{item.name}',
+                to=onnx.TensorProto.FLOAT,
+            )
+        )  # fmt: skip
+    for node in graph.node:
+        for k, name in enumerate(node.input):
+            node.input[k] = wide.get(name, name)
+    others = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *others])
+    del graph.value_info[:]
+    return model
 
 
 class OnnxRun:

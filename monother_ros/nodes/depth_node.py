@@ -24,9 +24,11 @@ from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.diagnosed import DiagnosedNode
 from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
 from monother_ros.nodes.outputs import Outputs
+from monother_ros.nodes.range_input import RangeInput
 from monother_ros.nodes.report import node_health
 from monother_ros.nodes.rgb import RgbInput
 from monother_ros.nodes.runner import spin_until_signal
+from monother_ros.nodes.scale_topics import ScaleTopics
 from monother_ros.nodes.statistics import FrameStatistics
 from monother_ros.nodes.swap import RevisionSwap, revision_folder
 from monother_ros.nodes.worker import Arrival, FrameWorker
@@ -67,6 +69,8 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         self.outputs: Outputs | None = None
         self.calibration: Calibration | None = None
         self.rgb: RgbInput | None = None
+        self.range: RangeInput | None = None
+        self.scale: ScaleTopics | None = None
         self.worker: FrameWorker | None = None
         self.image: WatchedSubscription | None = None
         self.info: WatchedSubscription | None = None
@@ -107,6 +111,8 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         self.outputs = Outputs(self, parameters)
         self.calibration = Calibration(self.resolve_topic_name('thermal/camera_info'))
         self.rgb = RgbInput(self, parameters)
+        self.range = RangeInput(self, parameters)
+        self.scale = ScaleTopics(self)
         if self.swap is not None:
             self.swap.start(self.pipeline)
             on_revision = never_raise(self, self._on_revision)
@@ -152,6 +158,7 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         """
         assert self.engine is not None and self.pipeline is not None
         assert self.outputs is not None and self.calibration is not None and self.rgb is not None
+        assert self.range is not None and self.scale is not None
         inputs = {
             spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.engine.bundle.inputs
         }
@@ -164,10 +171,13 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
             self.outputs,
             self.calibration,
             self.rgb,
+            self.range,
+            self.scale,
             self.statistics,
             self.swap,
         )
         self.worker.start()
+        self.range.start()
         self.image = subscribe_image(
             self,
             'thermal/image_raw',
@@ -196,6 +206,8 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
         self._housekeeper = self.image = self.info = None
         if self.rgb is not None:
             self.rgb.need(False)
+        if self.range is not None:
+            self.range.destroy()
         if self.worker is not None:
             self.worker.stop()
             self.worker = None
@@ -210,10 +222,13 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
             swap.stop()
         if self.rgb is not None:
             self.rgb.destroy()
+        if self.scale is not None:
+            self.scale.destroy()
         if self.outputs is not None:
             self.outputs.destroy()
         engine = self.engine
-        self.rgb = self.outputs = self.calibration = self.pipeline = None
+        self.rgb = self.range = self.scale = None
+        self.outputs = self.calibration = self.pipeline = None
         if engine is not None:
             engine.close()
 
@@ -258,6 +273,8 @@ class DepthNode(DiagnosedNode[DepthNodeParameters]):
             self.pipeline.settings = _settings(parameters)
         if self.rgb is not None:
             self.rgb.apply(parameters)
+        if self.range is not None:
+            self.range.apply(parameters)
 
 
 def _settings(parameters: DepthNodeParameters) -> PipelineSettings:
@@ -268,6 +285,7 @@ def _settings(parameters: DepthNodeParameters) -> PipelineSettings:
         confidence_min=parameters.confidence_min,
         process_shutter_frames=parameters.process_shutter_frames,
         output_size=parameters.output_size,
+        scale=parameters.scale(),
     )
 
 

@@ -32,6 +32,12 @@ def node_health(node: DepthNode) -> dict[str, Health]:
         rgb = node.rgb.health(node.guard.current.silence_timeout)
         if rgb is not None:
             parts['rgb input'] = rgb
+    if node.range is not None:
+        ranges = node.range.health(node.guard.current.silence_timeout)
+        if ranges is not None:
+            parts['range input'] = ranges
+    if node.scale is not None:
+        parts['scale'] = node.scale.health(node.guard.current.scale_force)
     parts['engine'] = _engine(node)
     parts['revision'] = _revision(node)
     return parts

@@ -14,10 +14,13 @@ from typing import Any
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import EngineError, MessageError, MonotherError, ThermalError
 from monother_ros.core.latest import LatestSlot
-from monother_ros.core.pipeline import Pipeline, ThermalFrame
+from monother_ros.core.pipeline import Pipeline, ThermalFrame, Wanted
+from monother_ros.core.range_points import RangePoints
 from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.outputs import Outputs
+from monother_ros.nodes.range_input import RangeInput
 from monother_ros.nodes.rgb import RgbInput
+from monother_ros.nodes.scale_topics import ScaleTopics
 from monother_ros.nodes.statistics import FrameStatistics
 from monother_ros.nodes.swap import RevisionSwap
 from monother_ros.ros.diagnostics import Throttle
@@ -63,6 +66,8 @@ class FrameWorker:
         outputs: Outputs,
         calibration: Calibration,
         rgb: RgbInput,
+        ranges: RangeInput,
+        scale: ScaleTopics,
         statistics: FrameStatistics,
         swap: RevisionSwap | None = None,
     ) -> None:
@@ -71,6 +76,8 @@ class FrameWorker:
         self._outputs = outputs
         self._calibration = calibration
         self._rgb = rgb
+        self._ranges = ranges
+        self._scale = scale
         self._statistics = statistics
         self._swap = swap
         self._slot: LatestSlot[Arrival] = LatestSlot()
@@ -137,6 +144,8 @@ class FrameWorker:
         self._follow_time(stamp, arrival.received)
         statistics.frame_id = msg.header.frame_id
         wanted = self._outputs.wanted()
+        if not wanted.anything and self._scale.wanted():
+            wanted = Wanted(depth=True, confidence=False)
         statistics.idle = not wanted.anything and not self._outputs.info_wanted()
         if statistics.idle:
             statistics.failure = None
@@ -154,7 +163,7 @@ class FrameWorker:
             self._swap.before_frame()
         # asked for when the cloud is built: an RGB image has until then to arrive
         rgb = functools.partial(self._rgb.match, msg)
-        frame = ThermalFrame(image, stamp, msg.header.frame_id, intrinsics)
+        frame = self._frame(msg, image, stamp, intrinsics)
         result = self._pipeline.process(
             frame, wanted, rgb, allocate=self._outputs.buffers.allocate
         )
@@ -166,6 +175,7 @@ class FrameWorker:
             return
         computed = time.monotonic()
         self._outputs.publish(result, msg.header)
+        self._scale.publish(result.metric, msg.header)
         published = time.monotonic()
         now = self._node.get_clock().now().nanoseconds
         near_swap = self._swap is not None and self._swap.after_frame(result)
@@ -181,6 +191,20 @@ class FrameWorker:
             }
         )
 
+    def _frame(
+        self, msg: Any, image: Any, stamp: int, intrinsics: Intrinsics | None
+    ) -> ThermalFrame:
+        """The image with what is known about its scale."""
+        found = self._ranges.match(stamp, msg.header.frame_id)
+        points, scales = None, self._scale.estimates()
+        if isinstance(found, RangePoints):
+            points = found
+        elif found is not None:
+            scales = (*scales, found)
+        return ThermalFrame(
+            image, stamp, msg.header.frame_id, intrinsics, points=points, scales=scales
+        )
+
     def _output_camera(self, intrinsics: Intrinsics | None) -> Intrinsics | None:
         """Camera of the outputs where only that is asked for."""
         if intrinsics is None or self._pipeline.settings.output_size == 'image':
@@ -191,14 +215,16 @@ class FrameWorker:
         """Start afresh after a jump backwards (a bag that loops) or a long silence."""
         backwards = self._last_stamp is not None and stamp < self._last_stamp
         gap = self._last_received is not None and received - self._last_received > GAP
-        if backwards or gap or self._reset.is_set():
+        jumped = backwards or self._reset.is_set()
+        if jumped or gap:
             self._reset.clear()
-            self._pipeline.reset()
+            self._pipeline.reset(keep_scale=not jumped)
             self._statistics.revisions.paused()
             self._statistics.clear_latency()
             self._statistics.resets += 1
             if backwards:
                 self._rgb.reset()
+                self._ranges.reset()
                 self._node.get_logger().info('stamps went back: starting afresh')
         self._last_stamp, self._last_received = stamp, received
 

@@ -64,9 +64,33 @@ def cloud_xyz(msg: Any) -> NDArray[np.float32]:
     """
     Positions of the points that are known.
 
+    Read by sensor_msgs_py where a ROS distribution has it; it takes rows for gapless, so a cloud
+    whose rows are padded, and every cloud without it, goes through :func:`cloud_fields`.
+
     :param msg: sensor_msgs/PointCloud2 with x, y, z.
     :returns: (N, 3) float32 in metres, without the points that are not finite.
     :raises MessageError: see :func:`cloud_fields`.
     """
-    points = cloud_fields(msg, ('x', 'y', 'z'))
+    points = _read_by_library(msg)
+    if points is None:
+        points = cloud_fields(msg, ('x', 'y', 'z'))
     return points[np.isfinite(points).all(1)]
+
+
+def _read_by_library(msg: Any) -> NDArray[np.float32] | None:
+    """(N, 3) float32 by sensor_msgs_py, or None where it is not there or the cloud is unusual."""
+    count, step = int(msg.width) * int(msg.height), int(msg.point_step)
+    names = {str(field.name) for field in msg.fields}
+    size = len(msg.data) * getattr(msg.data, 'itemsize', 1)
+    if not {'x', 'y', 'z'} <= names or not 0 < count * step == size:
+        return None
+    try:
+        from sensor_msgs_py.point_cloud2 import read_points
+    except ImportError:
+        return None
+    try:
+        found = read_points(msg, ('x', 'y', 'z'))
+        columns = [np.asarray(found[name], np.float32).ravel() for name in ('x', 'y', 'z')]
+    except Exception:  # its errors are assertions and whatever numpy raises
+        return None
+    return np.stack(columns, 1)

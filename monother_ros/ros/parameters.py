@@ -10,12 +10,15 @@ Parameters of the depth node: one dataclass is the source of declaration, checks
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from monother_ros.core.errors import SettingsError
+from monother_ros.core.scale_arbiter import ScaleSettings
+from monother_ros.core.scale_sources import SOURCES
 from monother_ros.ros import parameter_specs
 from monother_ros.ros.parameter_specs import RESTART, NodeParameters, ParameterSpec, parameter
 
@@ -141,6 +144,65 @@ class DepthNodeParameters(NodeParameters):
         low=0.0,
         high=10.0,
     )
+    lidar_reliability: str = parameter(
+        'best_effort',
+        'QoS of the subscriptions to lidar/points, lidar/scan and lidar/range.',
+        choices=RELIABILITIES,
+    )
+    lidar_extrinsics: list[float] = field(
+        default_factory=lambda: [0.0],
+        metadata={
+            'spec': ParameterSpec(
+                'Pose of the range sensor in the thermal camera (T_thermal_lidar): the 16 numbers '
+                'of a 4x4 matrix, row by row, metres; a single 0.0 reads it from /tf_static.',
+                live=True,
+            )
+        },
+    )
+    lidar_slop: float = parameter(
+        0.2,
+        'Largest difference of the stamps of a thermal image and the points used with it, in '
+        'seconds.',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    scale_sources: str = parameter(
+        'range, focal, model, language',
+        'Sources of metric scale that count, in the order in which they are believed; one that is '
+        'not named is disabled.',
+        live=True,
+    )
+    scale_force: str = parameter(
+        '',
+        'The one source of metric scale that counts, whatever scale_sources says; empty for all '
+        'of them.',
+        choices=('', *SOURCES),
+        live=True,
+        optional=True,
+    )
+    scale_rate: float = parameter(
+        0.5,
+        'Largest change of the scale of depth, as its logarithm per second; 0.5 is 1.7 % from '
+        'one image to the next at 30 Hz.',
+        low=0.001,
+        high=100.0,
+        live=True,
+    )
+    scale_window: float = parameter(
+        0.5,
+        'Seconds over which the fits of points are averaged.',
+        low=0.05,
+        high=60.0,
+        live=True,
+    )
+    scale_hold: float = parameter(
+        30.0,
+        'Seconds for which the last fit of points counts, with growing uncertainty.',
+        low=0.1,
+        high=3600.0,
+        live=True,
+    )
     output_size: str = parameter(
         'image',
         'Size of depth, confidence and cloud: that of the thermal image or of the network.',
@@ -205,6 +267,8 @@ class DepthNodeParameters(NodeParameters):
             )
             raise SettingsError(msg)
         self.extrinsics()
+        self.lidar_pose()
+        self.scale()
 
     def extrinsics(self) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         """
@@ -213,27 +277,63 @@ class DepthNodeParameters(NodeParameters):
         :returns: (4, 4) T_rgb_thermal in metres, or None where the parameter does not give it.
         :raises SettingsError: the numbers are not a rigid transform.
         """
-        values = list(self.rgb_extrinsics)
-        if values in ([], [0.0]):
-            return None
-        if len(values) != 16:
-            msg = f'rgb_extrinsics has {len(values)} numbers; give 16 (a 4x4 matrix row by row)'
-            raise SettingsError(msg)
-        matrix = np.array(values, np.float64).reshape(4, 4)
-        rotation = matrix[:3, :3]
-        rigid = (
-            np.isfinite(matrix).all()
-            and np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6)
-            and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
-            and np.linalg.det(rotation) > 0
+        return pose_of(self.rgb_extrinsics, 'rgb_extrinsics')
+
+    def lidar_pose(self) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """
+        Pose of the range sensor in the thermal camera.
+
+        :returns: (4, 4) T_thermal_lidar in metres, or None where the parameter does not give it.
+        :raises SettingsError: the numbers are not a rigid transform.
+        """
+        return pose_of(self.lidar_extrinsics, 'lidar_extrinsics')
+
+    def scale(self) -> ScaleSettings:
+        """
+        Settings of the metric scale.
+
+        :raises SettingsError: a source is not known or named twice.
+        """
+        names = tuple(word for word in self.scale_sources.replace(',', ' ').split() if word)
+        return ScaleSettings(
+            sources=names,
+            force=self.scale_force,
+            rate=self.scale_rate,
+            window=self.scale_window,
+            hold=self.scale_hold,
         )
-        if not rigid:
-            msg = (
-                'rgb_extrinsics is not a rigid transform: the first three rows must hold a '
-                'rotation and a translation in metres, the last row 0 0 0 1'
-            )
-            raise SettingsError(msg)
-        return matrix
+
+
+def pose_of(values: Sequence[float], name: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """
+    Rigid transform of a parameter.
+
+    :param values: 16 numbers of a (4, 4) matrix row by row; none or a single 0.0 for no pose.
+    :param name: of the parameter.
+    :returns: (4, 4) in metres, or None.
+    :raises SettingsError: the numbers are not a rigid transform.
+    """
+    given = list(values)
+    if given in ([], [0.0]):
+        return None
+    if len(given) != 16:
+        msg = f'{name} has {len(given)} numbers; give 16 (a 4x4 matrix row by row)'
+        raise SettingsError(msg)
+    matrix = np.array(given, np.float64).reshape(4, 4)
+    rotation = matrix[:3, :3]
+    rigid = (
+        np.isfinite(matrix).all()
+        and np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6)
+        and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+        and np.linalg.det(rotation) > 0
+    )
+    if not rigid:
+        msg = (
+            f'{name} is not a rigid transform: the first three rows must hold a rotation and a '
+            'translation in metres, the last row 0 0 0 1'
+        )
+        raise SettingsError(msg)
+    return matrix
 
 
 TEXT = (DepthNodeParameters, 'depth node', 'monother_ros.ros.parameters')

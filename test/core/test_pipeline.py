@@ -37,7 +37,7 @@ def test_all_outputs_at_image_size(tmp_path):
     assert result.intrinsics == CAMERA
     expected = CloudBuilder(CAMERA).build(result.depth, result.confidence, source.image)
     np.testing.assert_array_equal(result.cloud, expected)
-    stages = {'shutter', 'normalise', 'engine', 'resize', 'limits', 'cloud', 'color'}
+    stages = {'shutter', 'normalise', 'engine', 'scale', 'resize', 'limits', 'cloud', 'color'}
     assert result.timings.keys() == stages
     assert all(v >= 0 for v in result.timings.values())
 

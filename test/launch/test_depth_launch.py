@@ -108,6 +108,7 @@ def test_every_argument_is_described():
         arguments
     )
     assert {'autostart', 'rviz', 'fastdds_profile'} <= set(arguments)
+    assert {'lidar_points', 'lidar_scan', 'scale_sources', 'scale_force'} <= set(arguments)
     for argument in arguments.values():
         assert len(argument.description) > 8 and argument.default_value is not None
     assert arguments['rviz'].choices == ['true', 'false']

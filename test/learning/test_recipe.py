@@ -103,13 +103,14 @@ def test_changes_are_yaml_values_in_sections():
 
 def test_files_are_found_by_name_and_by_path(tmp_path, monkeypatch):
     assert recipe_names() == [
-        'lite', 'lite_confidence', 'lite_rgb', 'ms2_supervised', 'sim', 'vivid_label_free',
+        'language_scale', 'lite', 'lite_confidence', 'lite_rgb', 'lite_sparse', 'ms2_supervised',
+        'sim', 'vivid_label_free',
     ]  # fmt: skip
     assert find_recipe('sim') == REPOSITORY / 'config' / 'recipes' / 'sim.yaml'
     mine = tmp_path / 'mine.yaml'
     mine.write_text('task: lite\n')
     assert find_recipe(str(mine)) == mine
-    with pytest.raises(SettingsError, match=r'simm.*lite_rgb, ms2_supervised, sim'):
+    with pytest.raises(SettingsError, match=r'simm.*lite_sparse, ms2_supervised, sim'):
         find_recipe('simm')
     with pytest.raises(SettingsError, match='is not there'):
         find_recipe(str(tmp_path / 'no.yaml'))

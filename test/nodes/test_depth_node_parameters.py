@@ -33,6 +33,14 @@ OTHER = {
     'rgb_extrinsics': np.eye(4).ravel().tolist(),
     'sync_policy': 'exact',
     'sync_slop': 0.2,
+    'lidar_reliability': 'reliable',
+    'lidar_extrinsics': np.eye(4).ravel().tolist(),
+    'lidar_slop': 0.5,
+    'scale_sources': 'model, range',
+    'scale_force': 'range',
+    'scale_rate': 0.1,
+    'scale_window': 2.0,
+    'scale_hold': 5.0,
     'output_size': 'network',
     'range_min': 1.0,
     'range_max': 60.0,
@@ -75,7 +83,7 @@ def test_live_parameter_is_taken(shared_rig, name):
     settings = rig.node.pipeline.settings
     if hasattr(settings, name):
         assert getattr(settings, name) == OTHER[name]
-    assert rig.set(**{name: list(old) if name == 'rgb_extrinsics' else old}).successful
+    assert rig.set(**{name: list(old) if name.endswith('extrinsics') else old}).successful
 
 
 @pytest.mark.parametrize('name', [n for n in OTHER if not specs()[n].live])

@@ -16,8 +16,13 @@ from torch.nn import functional as F
 from monother_ros.core.errors import SettingsError
 from monother_ros.evaluation.metrics import depth_metrics, valid_mask
 from monother_ros.learning.datasets import PairDataset
+from monother_ros.learning.depth_pro_losses import (
+    DepthProWeights,
+    canonical,
+    depth_pro_terms,
+)
 from monother_ros.learning.distributed import Group
-from monother_ros.learning.losses import Total, local
+from monother_ros.learning.losses import Total, local, resize, valid_depth
 from monother_ros.learning.objective import PairBatch, objective
 from monother_ros.learning.parameter_groups import (
     DUAL_GROUPS,
@@ -47,6 +52,7 @@ class DualStep(nn.Module):
         super().__init__()
         self.network = network
         self.weights = settings.losses
+        self.depth_pro = settings.depth_pro
         self.consistency = settings.consistency()
         self.size = None if settings.size is None else network_size(*settings.size)
         self.total: Total = local
@@ -68,7 +74,34 @@ class DualStep(nn.Module):
             found = objective(
                 outputs, batch, self.network.confidence, self.weights, self.consistency, self.total
             )
-        return {'total': found.total, **found.parts}
+            if not self.depth_pro.names():
+                return {'total': found.total, **found.parts}
+            more, parts = self._depth_pro(outputs.thermal.depth.float(), batch)
+        return {'total': found.total + more, **found.parts, **parts}
+
+    def _depth_pro(self, depth: Tensor, batch: PairBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Depth Pro's losses of the thermal depth of the batch of all processes."""
+        truth = batch.thermal_depth
+        if truth is None:
+            msg = (
+                'depth_pro needs thermal depth labels and the data set has none; set its weights '
+                'to 0 or train on a data set with labels'
+            )
+            raise SettingsError(msg)
+        near, far = self.consistency.near, self.consistency.far
+        valid = valid_depth(truth, near, far)
+        depth = resize(depth, (int(truth.shape[-2]), int(truth.shape[-1])))
+        # f / w is that of the images, whatever the size of the labels
+        focal, width = batch.thermal_intrinsics[:, 0, 0], int(batch.thermal.shape[-1])
+        said = canonical(depth.clamp(min=near), focal, width)
+        label = canonical(torch.where(valid, truth, torch.ones_like(truth)), focal, width)
+        count = depth.new_tensor(float(len(depth)))
+        more, parts = depth_pro_terms(said, label, self.depth_pro, valid)
+        # a mean over the images of all processes
+        names = list(parts)
+        whole = self.total(torch.stack([more, *parts.values(), count.new_ones(())]) * count)
+        means = whole[:-1] / whole[-1]
+        return means[0], dict(zip(names, means[1:].detach(), strict=True))
 
 
 class DualTask(Task):
@@ -115,7 +148,11 @@ class DualTask(Task):
         self.clip, self.eps = settings.clip, settings.eps
         weights = settings.losses
         counted = [n for n, w in weights.as_dict().items() if w > 0]
-        self.losses = ('total', *(n for n in counted if n != 'nll' or weights.uses_nll))
+        self.losses = (
+            'total',
+            *(n for n in counted if n != 'nll' or weights.uses_nll),
+            *settings.depth_pro.names(),
+        )
         self._groups = self._grouped()
 
     def _grouped(self) -> list[ParameterGroup]:
@@ -175,6 +212,14 @@ class DualTask(Task):
             'samples': len(self.batches.dataset),
             'start': self.start,
         }
+
+    def reconcile(self, found: Mapping[str, Any], step: int) -> Mapping[str, Any]:
+        """Checkpoints of older versions do not name weights that they had no choice of."""
+        del step
+        if not isinstance(found.get('settings'), dict):
+            return found
+        older = {'depth_pro': asdict(DepthProWeights())}
+        return {**found, 'settings': {**older, **found['settings']}}
 
     def watch_at(self, step: int) -> bool:
         """At the end of every so many epochs."""

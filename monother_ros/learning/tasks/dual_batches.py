@@ -13,6 +13,7 @@ from monother_ros.core.errors import SettingsError
 from monother_ros.learning.batches import part_of, permuted
 from monother_ros.learning.consistency import ConsistencySettings, settings_named
 from monother_ros.learning.datasets import PairDataset
+from monother_ros.learning.depth_pro_losses import DepthProWeights
 from monother_ros.learning.objective import LossWeights, PairBatch
 from monother_ros.learning.pair_augment import augmentation
 from monother_ros.learning.recipe import build
@@ -34,6 +35,8 @@ class DualSettings:
     when the batches are cut is not seen in that epoch"""
     losses: LossWeights = field(default_factory=LossWeights)
     """weight of every loss"""
+    depth_pro: DepthProWeights = field(default_factory=DepthProWeights)
+    """weights of Depth Pro's losses of thermal depth against its labels, beside the others"""
     frozen: tuple[str, ...] = ()
     """parts that are not trained: thermal, rgb, confidence, or thermal.encoder, rgb.head, …"""
     settings: Literal['default', 'reference'] = 'default'

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sparsification
-from monother_ros.learning.augment import PLAIN, AugmentSettings
+from monother_ros.learning.augment import CANONICAL_FOCAL, PLAIN, AugmentSettings
+from monother_ros.learning.depth_pro_losses import DepthProWeights, depth_pro_terms
 from monother_ros.learning.lite_losses import supervised_loss
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.rgb_frames import RgbFrames
@@ -27,6 +28,9 @@ from monother_ros.learning.tasks.lite_batches import (
 )
 from monother_ros.learning.tasks.single import SingleTask
 from monother_ros.networks.lite import LiteConfig, LiteNetwork
+
+CANONICAL_RATIO = CANONICAL_FOCAL / 320
+"""Focal length over width that depth is told for."""
 
 
 class LiteStep(nn.Module):
@@ -55,7 +59,14 @@ class LiteStep(nn.Module):
             depth_weight=self.settings.depth_weight,
             edge_weight=self.settings.edge_weight,
         )
-        return losses._asdict()
+        found = losses._asdict()
+        if self.settings.depth_pro.names():
+            # targets are told for the canonical focal length, so C = f / (w D) is that of any
+            said = CANONICAL_RATIO * torch.exp(-prediction.float())
+            label = CANONICAL_RATIO * torch.exp(-batch.target.float())
+            more, parts = depth_pro_terms(said, label, self.settings.depth_pro)
+            found = {**found, 'total': found['total'] + more, **parts}
+        return found
 
 
 class LiteTask(SingleTask):
@@ -105,6 +116,7 @@ class LiteTask(SingleTask):
         self.module = LiteStep(self.network, settings)
         self.batches = LiteBatches(frames, settings, augment or AugmentSettings(), self.config.far)
         self.steps, self.clip = settings.steps, settings.clip
+        self.losses = (*type(self).losses, *settings.depth_pro.names())
 
     def samples(self, step: int) -> int:
         """Samples of all processes together in a step."""
@@ -129,6 +141,9 @@ class LiteTask(SingleTask):
         if isinstance(found.get('config'), dict):
             # checkpoints of older versions do not name what they had no choice of
             found = {**found, 'config': {**LiteConfig().as_dict(), **found['config']}}
+        if isinstance(found.get('settings'), dict):
+            older = {'depth_pro': asdict(DepthProWeights())}
+            found = {**found, 'settings': {**older, **found['settings']}}
         settings = self.settings
         try:
             before = LiteSettings(**found['settings'])

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from monother_ros.learning.augment import AugmentSettings, make_sample
 from monother_ros.learning.batches import part_of, permuted
+from monother_ros.learning.depth_pro_losses import DepthProWeights
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.rgb_augment import make_rgb_sample
 from monother_ros.learning.rgb_frames import RgbFrames
@@ -51,6 +52,8 @@ class LiteSettings:
     """weight of the loss of depth"""
     edge_weight: float = 0.1
     """weight of the gradient loss of log depth"""
+    depth_pro: DepthProWeights = field(default_factory=DepthProWeights)
+    """weights of Depth Pro's losses, beside the others"""
     seed: int = 0
     """of weights, order and augmentation"""
 

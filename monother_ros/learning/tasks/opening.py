@@ -19,12 +19,16 @@ from monother_ros.learning.datasets import PairDataset, PairSample, open_dataset
 from monother_ros.learning.distributed import Group
 from monother_ros.learning.rendered import VALIDATION_SEED, DatasetPlan, Frames, render_dataset
 from monother_ros.learning.rgb_frames import RgbFrames, RgbPlan, render_rgb_dataset
+from monother_ros.learning.tasks.adapter import AdapterTask
 from monother_ros.learning.tasks.base import Task
 from monother_ros.learning.tasks.drives import render_drives, spread
 from monother_ros.learning.tasks.dual import DualTask
+from monother_ros.learning.tasks.language_opening import open_language
 from monother_ros.learning.tasks.lite import LiteTask
 from monother_ros.learning.tasks.recipes import (
+    AdapterRecipe,
     DualRecipe,
+    LanguageRecipe,
     LiteRecipe,
     PairData,
     Recipe,
@@ -84,10 +88,14 @@ def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
         return _lite(recipe, group, render)
     if isinstance(recipe, TrustRecipe):
         return _trust(recipe, group, render)
+    if isinstance(recipe, AdapterRecipe):
+        return _adapter(recipe, group, render)
+    if isinstance(recipe, LanguageRecipe):
+        return open_language(recipe, group, render=render)
     return _dual(recipe, group, render)
 
 
-def lite_plans(recipe: LiteRecipe) -> dict[str, DatasetPlan | RgbPlan]:
+def lite_plans(recipe: LiteRecipe | AdapterRecipe) -> dict[str, DatasetPlan | RgbPlan]:
     """Plans of the rendered frames, by the name of their folder."""
     if recipe.data.kind == 'rgb':
         return {
@@ -100,21 +108,14 @@ def lite_plans(recipe: LiteRecipe) -> dict[str, DatasetPlan | RgbPlan]:
     }
 
 
-def lite_parent(recipe: LiteRecipe) -> Bundle | None:
+def lite_parent(recipe: LiteRecipe | AdapterRecipe) -> Bundle | None:
     """Bundle that a run of the lite network begins with."""
     return load_bundle(find_bundle(recipe.start)) if recipe.start else None
 
 
 def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
     """Frames and network of lite training."""
-    folder = Path(recipe.data.folder)
-    if render and group.first:
-        for name, plan in lite_plans(recipe).items():
-            if isinstance(plan, RgbPlan):
-                render_rgb_dataset(plan, folder / name, workers=recipe.data.workers)
-            else:
-                render_dataset(plan, folder / name, workers=recipe.data.workers)
-    group.wait()
+    folder = _rendered(recipe, group, render)
     parent = lite_parent(recipe)
     opened = RgbFrames if recipe.data.kind == 'rgb' else Frames
     start = None if parent is None else load_weights(parent.path / WEIGHTS)
@@ -128,6 +129,37 @@ def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
         augment=AugmentSettings().weakened(recipe.augment),
         validation=opened(folder / 'validation', recipe.data.validation),
         start=start,
+        watch_every=recipe.watch_every,
+        device=group.device,
+    )
+
+
+def _rendered(recipe: LiteRecipe | AdapterRecipe, group: Group, render: bool) -> Path:
+    """Folder of the frames; those that are missing are rendered."""
+    folder = Path(recipe.data.folder)
+    if render and group.first:
+        for name, plan in lite_plans(recipe).items():
+            if isinstance(plan, RgbPlan):
+                render_rgb_dataset(plan, folder / name, workers=recipe.data.workers)
+            else:
+                render_dataset(plan, folder / name, workers=recipe.data.workers)
+    group.wait()
+    return folder
+
+
+def _adapter(recipe: AdapterRecipe, group: Group, render: bool) -> AdapterTask:
+    """Frames and networks of adapter training."""
+    parent = lite_parent(recipe)
+    if recipe.data.kind != 'thermal' or parent is None:
+        msg = 'the sparse depth adapter is trained on thermal frames beside a lite network'
+        raise SettingsError(msg)
+    folder = _rendered(recipe, group, render)
+    return AdapterTask(
+        Frames(folder / 'training', recipe.data.frames),
+        recipe.training,
+        load_weights(parent.path / WEIGHTS),
+        augment=AugmentSettings().weakened(recipe.augment),
+        validation=Frames(folder / 'validation', recipe.data.validation),
         watch_every=recipe.watch_every,
         device=group.device,
     )

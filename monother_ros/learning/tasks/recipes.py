@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.learning.recipe import build, change, find_recipe, read_mapping
+from monother_ros.learning.tasks.adapter_batches import AdapterSettings
 from monother_ros.learning.tasks.drives import DriveSettings
 from monother_ros.learning.tasks.dual_batches import DualSettings
+from monother_ros.learning.tasks.language import LanguageSettings
 from monother_ros.learning.tasks.lite_batches import LiteSettings
 from monother_ros.learning.tasks.trust import TrustSettings
 from monother_ros.learning.trainer import RunSettings
@@ -123,12 +125,79 @@ class TrustRecipe:
     """how the run is carried out"""
 
 
-Recipe = LiteRecipe | DualRecipe | TrustRecipe
+@dataclass(frozen=True)
+class AdapterRecipe:
+    """Training of the sparse depth adapter beside the frozen lite network."""
 
-_TASKS: dict[str, type[LiteRecipe] | type[DualRecipe] | type[TrustRecipe]] = {
+    task: Literal['sparse']
+    """what is trained"""
+    training: AdapterSettings = field(default_factory=AdapterSettings)
+    """what decides the weights"""
+    augment: float = 0.3
+    """how often pictures are changed, as a part of the usual"""
+    data: LiteData = field(default_factory=LiteData)
+    """rendered frames, thermal"""
+    watch_every: int = 250
+    """steps between validations; 0 for none"""
+    start: str = 'lite'
+    """bundle (name or folder) of the lite network to stand beside"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+@dataclass(frozen=True)
+class LanguageData:
+    """Simulated scenes, the depth model that is scaled, and who reads the sentences."""
+
+    folder: str = 'data/language'
+    """where they are; what is missing is rendered"""
+    worlds: int = 160
+    """worlds to train on"""
+    frames: int = 8
+    """frames of each"""
+    watch: int = 40
+    """worlds to watch, three frames of each; the error of the head is measured on them"""
+    depth_model: str = 'lite'
+    """bundle whose inverse depth is scaled"""
+    text_encoder: str = ''
+    """CLIP text encoder: a folder, or a name on the hub"""
+    workers: int = 2
+    """processes that render"""
+
+
+@dataclass(frozen=True)
+class LanguageRecipe:
+    """Training of the language head."""
+
+    task: Literal['language']
+    """what is trained"""
+    training: LanguageSettings = field(default_factory=LanguageSettings)
+    """what decides the weights"""
+    data: LanguageData = field(default_factory=LanguageData)
+    """what it is trained on"""
+    watch_every: int = 500
+    """steps between validations; 0 for none"""
+    start: str | None = None
+    """language head to begin with: a folder, or a published checkpoint"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe | LanguageRecipe
+
+_TASKS: dict[
+    str,
+    type[LiteRecipe]
+    | type[DualRecipe]
+    | type[TrustRecipe]
+    | type[AdapterRecipe]
+    | type[LanguageRecipe],
+] = {
     'lite': LiteRecipe,
     'dual': DualRecipe,
+    'sparse': AdapterRecipe,
     'confidence': TrustRecipe,
+    'language': LanguageRecipe,
 }
 
 
@@ -174,7 +243,7 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     section = mapping.setdefault('data', {})
     missing = [place for place in places if not Path(place).exists()]
-    lite = mapping.get('task') in ('lite', 'confidence')
+    lite = mapping.get('task') in ('lite', 'confidence', 'language', 'sparse')
     if missing and not lite:
         msg = f'data {", ".join(missing)} not found'
         raise SettingsError(msg)

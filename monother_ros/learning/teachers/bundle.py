@@ -10,7 +10,7 @@ import torch
 
 from monother_ros.core.bundle import Bundle, find_bundle, load_bundle
 from monother_ros.core.errors import BundleError, EngineError, TeacherError
-from monother_ros.engines.base import EngineOptions
+from monother_ros.engines.base import EngineOptions, all_inputs
 from monother_ros.engines.select import load_engine
 from monother_ros.learning.teachers.base import BaseTeacher
 from monother_ros.learning.teachers.picture import resize
@@ -75,7 +75,7 @@ class BundleTeacher(BaseTeacher):
         planes: dict[str, list[Tensor]] = {'depth': [], 'confidence': []}
         for index in range(len(prepared)):
             try:
-                found = self._engine.infer({spec.name: prepared[index : index + 1]})
+                found = self._engine.infer(all_inputs(self.bundle, prepared[index : index + 1]))
             except EngineError as err:
                 raise TeacherError(str(err)) from err
             for key, values in planes.items():

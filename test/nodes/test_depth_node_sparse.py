@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network with a second input in the depth node: points over real DDS change depth by place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('onnxruntime')
+from depth_rig import depth_of, next_depth
+from test_depth_node_scale import POSE, ScaleRig
+
+MODEL = Path(__file__).resolve().parents[2] / 'models' / 'lite-sparse'
+
+
+@pytest.fixture
+def rig(ros_domain):
+    # the one factor of the arbiter is left out: what changes, the network has changed
+    made = ScaleRig(MODEL, scale_sources='model', lidar_extrinsics=POSE).active()
+    made.listen('depth/image_raw')
+    made.matched()
+    yield made.learn_network()
+    made.close()
+
+
+def test_points_bend_depth_where_they_are_and_their_end_gives_the_network_back(rig):
+    halves = np.s_[:, 10:70], np.s_[:, 90:150]
+    rig.factor = np.where(np.arange(160)[None, ::4] < 80, 0.7, 1.3).astype(np.float32)
+    points = rig.measured()
+
+    def ratios():
+        depth = depth_of(rig.received['depth/image_raw'][-1])
+        return [float(np.nanmedian(depth[half] / rig.network[half])) for half in halves]
+
+    def bent():
+        left, right = ratios()
+        return abs(left - 0.7) < 0.07 and abs(right - 1.3) < 0.13
+
+    rig.until(bent, 60, lambda: rig.shoot_with(points), what='depth that follows the points')
+
+    def straight():
+        return all(abs(value - 1) < 0.05 for value in ratios())
+
+    rig.until(straight, 60, rig.shoot, what='depth of the network alone')
+
+
+def test_points_that_are_no_numbers_leave_the_network_alone(rig):
+    bad = np.full((400, 3), np.nan, np.float32)
+    for _ in range(3):
+        rig.shoot_with(bad)
+        depth = next_depth(rig)
+    assert np.nanmedian(np.abs(depth / rig.network - 1)) < 0.05
