@@ -26,7 +26,7 @@ import numpy as np
 
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
-from monother_ros.engines.base import EngineOptions
+from monother_ros.engines.base import EngineOptions, all_inputs
 from monother_ros.engines.onnx_precision import PRECISIONS, typed_onnx
 from monother_ros.engines.onnxruntime import OnnxRuntimeEngine
 from monother_ros.engines.trt_api import find_trt
@@ -76,7 +76,7 @@ def baseline(bundle, runs, threads):
     """Latency of ONNX Runtime on the CPU."""
     rng = np.random.default_rng(0)
     spec = bundle.inputs[0]
-    inputs = {spec.name: rng.normal(0, 1, spec.shape).astype(spec.dtype)}
+    inputs = all_inputs(bundle, rng.normal(0, 1, spec.shape))
     with OnnxRuntimeEngine(bundle, EngineOptions(threads=threads)) as engine:
         seconds = sorted(timed(lambda: engine.infer(inputs))[1] for _ in range(runs))
         median = statistics.median(seconds)

@@ -23,7 +23,7 @@ from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import EngineError
 from monother_ros.core.files import atomic_write
 from monother_ros.engines.acceptance import judge, reference_of
-from monother_ros.engines.base import EngineOptions
+from monother_ros.engines.base import EngineOptions, all_inputs
 from monother_ros.engines.select import ENGINES, build_engine
 
 WAYS = (
@@ -48,10 +48,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     bundle = load_bundle(find_bundle(options.bundle))
     engines, results = built(bundle, options.threads)
-    spec = bundle.inputs[0]
-    inputs = {
-        spec.name: np.random.default_rng(0).normal(0, 1, spec.shape).astype(spec.dtype),
-    }
+    inputs = all_inputs(bundle, np.random.default_rng(0).normal(0, 1, bundle.inputs[0].shape))
     times = {name: [] for name in engines}
     spent = dict.fromkeys(engines, 0.0)
     for _ in range(options.rounds):
