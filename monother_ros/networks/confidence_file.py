@@ -9,7 +9,6 @@ similarities come from, how it was trained, what it reached, and the sha256 of t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,13 @@ import safetensors
 import safetensors.torch
 
 from monother_ros.core.errors import BundleError
-from monother_ros.core.files import atomic_folder, sha256_file
-from monother_ros.core.share import share_folders
 from monother_ros.networks.confidence import ConfidenceNetwork
+from monother_ros.networks.weights_folder import (
+    check_weights,
+    find_weights,
+    read_weights_manifest,
+    write_weights,
+)
 
 FORMAT = 1
 """Format of the manifest."""
@@ -41,14 +44,9 @@ def find_confidence(name_or_path: str | Path) -> Path:
     :param name_or_path: folder, or name of a shipped one below models/.
     :raises BundleError: there is none.
     """
-    path = Path(name_or_path)
-    if (path / MANIFEST).is_file():
-        return path
-    if len(path.parts) == 1:
-        for folder in share_folders():
-            found = folder / 'models' / path
-            if (found / MANIFEST).is_file():
-                return found
+    found = find_weights(Path(name_or_path), MANIFEST)
+    if found is not None:
+        return found
     msg = (
         f'{name_or_path} is no confidence network: there is no {MANIFEST}; give its folder or the '
         'name of a shipped one, such as lite-confidence'
@@ -64,15 +62,7 @@ def read_manifest(name_or_path: str | Path) -> dict[str, Any]:
     :raises BundleError: there is none, or it says what this version does not know.
     """
     path = find_confidence(name_or_path) / MANIFEST
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as err:
-        msg = f'{path} cannot be read: {err}; copy the folder again'
-        raise BundleError(msg) from err
-    if not isinstance(data, dict) or data.get('format') != FORMAT:
-        found = data.get('format') if isinstance(data, dict) else None
-        msg = f'{path} has format {found!r}, but this version reads {FORMAT}; update monother_ros'
-        raise BundleError(msg)
+    data = read_weights_manifest(path, FORMAT)
     if data.get('width') not in _WIDTHS or isinstance(data.get('width'), bool):
         msg = f'{path}: width is {data.get("width")!r}, not a number from 1 to {_WIDTHS[-1]}'
         raise BundleError(msg)
@@ -97,14 +87,7 @@ def load_confidence(name_or_path: str | Path) -> ConfidenceNetwork:
     folder = find_confidence(name_or_path)
     manifest = read_manifest(folder)
     path = folder / WEIGHTS
-    try:
-        digest = sha256_file(path)
-    except OSError as err:
-        msg = f'{path} cannot be read: {err}; copy the folder again'
-        raise BundleError(msg) from err
-    if digest != manifest['sha256']:
-        msg = f'{path} is damaged: its sha256 is not that of {MANIFEST}; copy the folder again'
-        raise BundleError(msg)
+    check_weights(path, manifest, MANIFEST)
     network = ConfidenceNetwork(int(manifest['width']))
     try:
         network.load_state_dict(safetensors.torch.load_file(str(path)))
@@ -137,16 +120,11 @@ def write_confidence(
     if features not in FEATURES:
         msg = f'features are {features!r}; known are {", ".join(FEATURES)}'
         raise BundleError(msg)
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    with atomic_folder(path) as work:
-        (work / WEIGHTS).write_bytes(safetensors.torch.save(state))
-        manifest = {
-            'format': FORMAT,
-            'width': network.outc_unc[0].conv.in_channels,  # type: ignore[union-attr]
-            'features': features,
-            'training': dict(training),
-            'metrics': dict(metrics),
-            'sha256': sha256_file(work / WEIGHTS),
-        }
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
-    return Path(path)
+    manifest = {
+        'format': FORMAT,
+        'width': network.outc_unc[0].conv.in_channels,  # type: ignore[union-attr]
+        'features': features,
+        'training': dict(training),
+        'metrics': dict(metrics),
+    }
+    return write_weights(network, path, (WEIGHTS, MANIFEST), manifest)

@@ -11,20 +11,21 @@ pickled state dict) can be read too; nobody knows its sigma, and it is taken to 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from monother_ros.core.errors import BundleError
-from monother_ros.core.files import atomic_folder, sha256_file
-from monother_ros.core.share import share_folders
 from monother_ros.networks.checkpoint import read_checkpoint
 from monother_ros.networks.language_scale import LanguageHead, head_from_state
+from monother_ros.networks.weights_folder import (
+    check_weights,
+    find_weights,
+    read_weights_manifest,
+    write_weights,
+)
 
 FORMAT = 1
 """Format of the manifest."""
@@ -69,14 +70,7 @@ def load_language(name_or_path: str | Path) -> LanguageModel:
     folder = _folder(path)
     manifest = _manifest(folder / MANIFEST)
     weights = folder / WEIGHTS
-    try:
-        digest = sha256_file(weights)
-    except OSError as err:
-        msg = f'{weights} cannot be read: {err}; copy the folder again'
-        raise BundleError(msg) from err
-    if digest != manifest.get('sha256'):
-        msg = f'{weights} is damaged: its sha256 is not that of {MANIFEST}; copy the folder again'
-        raise BundleError(msg)
+    check_weights(weights, manifest, MANIFEST)
     return LanguageModel(
         head_from_state(read_checkpoint(weights)),
         float(manifest['sigma']),
@@ -113,31 +107,22 @@ def write_language(
     if not (math.isfinite(sigma) and sigma > 0):
         msg = f'sigma of a language head is {sigma}; it must be measured, finite and above 0'
         raise BundleError(msg)
-    state = {key: value.detach().cpu().contiguous() for key, value in head.state_dict().items()}
-    with atomic_folder(path) as work:
-        (work / WEIGHTS).write_bytes(safetensors.torch.save(state))
-        manifest = {
-            'format': FORMAT,
-            'sigma': sigma,
-            'text_encoder': text_encoder,
-            'depth_model': depth_model,
-            'training': dict(training),
-            'metrics': dict(metrics),
-            'sha256': sha256_file(work / WEIGHTS),
-        }
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
-    return Path(path)
+    manifest = {
+        'format': FORMAT,
+        'sigma': sigma,
+        'text_encoder': text_encoder,
+        'depth_model': depth_model,
+        'training': dict(training),
+        'metrics': dict(metrics),
+    }
+    return write_weights(head, path, (WEIGHTS, MANIFEST), manifest)
 
 
 def _folder(path: Path) -> Path:
     """Folder of a head."""
-    if (path / MANIFEST).is_file():
-        return path
-    if len(path.parts) == 1:
-        for folder in share_folders():
-            found = folder / 'models' / path
-            if (found / MANIFEST).is_file():
-                return found
+    found = find_weights(path, MANIFEST)
+    if found is not None:
+        return found
     msg = (
         f'{path} is no language head: there is no {MANIFEST}, and it is no file of weights; give '
         "a folder that 'monother train language_scale' wrote, or a published checkpoint"
@@ -147,15 +132,7 @@ def _folder(path: Path) -> Path:
 
 def _manifest(path: Path) -> dict[str, Any]:
     """Manifest of a head, checked."""
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as err:
-        msg = f'{path} cannot be read: {err}; copy the folder again'
-        raise BundleError(msg) from err
-    if not isinstance(data, dict) or data.get('format') != FORMAT:
-        found = data.get('format') if isinstance(data, dict) else None
-        msg = f'{path} has format {found!r}, but this version reads {FORMAT}; update monother_ros'
-        raise BundleError(msg)
+    data = read_weights_manifest(path, FORMAT)
     sigma = data.get('sigma')
     if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 < sigma < math.inf:
         msg = f'{path}: sigma is {sigma!r}; it must be a number above 0'

@@ -244,6 +244,10 @@ def test_the_pose_comes_from_static_transforms(tiny_bundle, ros_domain):
         rig.matched()
         rig.learn_network()
         points = rig.measured()
+        rig.until(
+            lambda: 'set lidar_extrinsics' in rig.reason(), 60, lambda: rig.shoot_with(points)
+        )
+        before = rig.scales[-1].vector.x
         # as /tf_static brings them; its message type is not among the pip wheels of ROS
         rig.node.range.transforms.add(
             SimpleNamespace(
@@ -259,6 +263,8 @@ def test_the_pose_comes_from_static_transforms(tiny_bundle, ros_domain):
             lambda: rig.shoot_with(points),
             what='scale with the pose of /tf_static',
         )
+        assert rig.scales[-1].vector.x == pytest.approx(rig.factor, abs=0.03)
+        assert abs(before - rig.factor) > 0.03
     finally:
         rig.close()
 
@@ -309,12 +315,15 @@ def test_a_sentence_counts_without_a_sensor_and_never_beside_one(rig):
         rig.shoot,
         what='weight of language',
     )
+    assert rig.value('scale', 'weight of range') is None
     points = rig.measured()
     rig.until(
         lambda: rig.value('scale', 'language is silent') == 'a sensor measures',
         60,
         lambda: rig.shoot_with(points),
     )
+    assert rig.value('scale', 'weight of language') is None
+    assert float(rig.value('scale', 'weight of range')) > 0
     tell(said(math.nan))
     rig.until(
         lambda: 'no estimate' in (rig.value('scale', 'language is silent') or ''), 60, rig.shoot

@@ -40,12 +40,16 @@ def test_points_bend_depth_where_they_are_and_their_end_gives_the_network_back(r
         left, right = ratios()
         return abs(left - 0.7) < 0.07 and abs(right - 1.3) < 0.13
 
+    assert ratios() == pytest.approx([1, 1], abs=0.05)
     rig.until(bent, 60, lambda: rig.shoot_with(points), what='depth that follows the points')
+    left, right = ratios()
+    assert left < 0.8 < 1.1 < right
 
     def straight():
         return all(abs(value - 1) < 0.05 for value in ratios())
 
     rig.until(straight, 60, rig.shoot, what='depth of the network alone')
+    assert ratios() == pytest.approx([1, 1], abs=0.05)
 
 
 def test_points_that_are_no_numbers_leave_the_network_alone(rig):
