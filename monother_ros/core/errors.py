@@ -53,3 +53,7 @@ class TrainingError(MonotherError):
 
 class AdaptationError(MonotherError):
     """Learning on the vehicle that cannot go on: bad settings, a full disk, a broken memory."""
+
+
+class ClusterError(MonotherError):
+    """Workers for many recordings that cannot be started or reached."""
