@@ -130,7 +130,7 @@ def test_existing_cluster_is_used_and_a_wrong_one_named(tmp_path, monkeypatch):
                     '--no-dashboard',
                 ],
                 **common,
-            )  # fmt: skip
+            )
         )
         wait_for_workers(address, 1)
         outcomes = run_units(square, [(3, ''), (4, '')], Workers(cluster=address))
