@@ -93,6 +93,7 @@ setup(
             'ruff>=0.6',
             'mypy>=1.10',
             'psutil',
+            'playwright',
             'PyYAML>=5.4',
             'trimesh>=4',
             'rtree',
