@@ -36,6 +36,7 @@ setup(
                 'scripts/depth_node',
                 'scripts/adapt_node',
                 'scripts/language_node',
+                'scripts/metrics_node',
             ],
         ),
         *tree('launch'),
@@ -117,6 +118,7 @@ setup(
             'depth_node = monother_ros.nodes.depth_node:main',
             'adapt_node = monother_ros.nodes.adapt_node:main',
             'language_node = monother_ros.nodes.language_node:main',
+            'metrics_node = monother_ros.nodes.metrics_node:main',
         ],
     },
 )

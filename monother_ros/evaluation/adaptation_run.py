@@ -24,9 +24,9 @@ from monother_ros.core.pipeline import Pipeline
 from monother_ros.engines.base import EngineOptions
 from monother_ros.engines.select import load_engine
 from monother_ros.evaluation.accuracy import FAR, NEAR, OPEN_LIMITS
+from monother_ros.evaluation.depth_images import fit, metres
 from monother_ros.evaluation.metrics import depth_metrics, valid_mask
 from monother_ros.evaluation.recording import INPUT_ROLES, Cursor, Recording
-from monother_ros.evaluation.summary import fit, metres
 from monother_ros.ros.messages import (
     intrinsics_from_camera_info,
     message_to_array,

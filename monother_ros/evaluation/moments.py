@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monother_ros.core.errors import MonotherError
+from monother_ros.evaluation.depth_images import fit, metres
 from monother_ros.evaluation.metrics import valid_mask
-from monother_ros.evaluation.summary import fit, metres
 from monother_ros.ros.messages import (
     cloud_fields,
     cloud_xyz,

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from monother_ros.core.errors import BagError, MessageError, MonotherError
+from monother_ros.core.errors import BagError, MonotherError
 from monother_ros.core.shutter import ShutterDetector, ShutterState
+from monother_ros.evaluation.depth_images import fit, metres
 from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, valid_mask
 from monother_ros.evaluation.recording import (
     Cursor,
@@ -241,33 +241,6 @@ def _compare(frame: FrameFigures, depth: NDArray[np.float32], truth: NDArray[np.
     metrics = depth_metrics(depth, truth, mask=known)
     if not math.isnan(metrics['abs_rel']):
         frame.metrics = metrics
-
-
-def metres(image: NDArray[Any]) -> NDArray[np.float32]:
-    """
-    Depth image in metres.
-
-    :param image: (H, W) float32 in metres, or uint16 in millimetres with 0 for unknown (REP-118).
-    :raises MessageError: it is neither.
-    """
-    if image.ndim == 2 and image.dtype == np.uint16:
-        return np.where(image > 0, image.astype(np.float32) / 1000, np.nan).astype(np.float32)
-    if image.ndim == 2 and image.dtype in (np.float32, np.float64):
-        return np.asarray(image, np.float32)
-    msg = f'an image of {image.dtype} and shape {image.shape} is no depth; 32FC1 or 16UC1 is'
-    raise MessageError(msg)
-
-
-def fit(truth: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """
-    Truth at the size of the prediction, nearest neighbour so that edges stay edges.
-
-    :param truth: (H, W) metres.
-    :param shape: (h, w) wanted.
-    """
-    if truth.shape != shape:
-        truth = cv2.resize(truth, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(truth, np.float32)
 
 
 def _plausibility(depth: NDArray[np.float32], limits: tuple[float, float]) -> FrameFigures:

@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from monother_ros.core.stats import RateMeter
 from monother_ros.ros.diagnostics import Throttle
-from monother_ros.ros.qos import overridable, sensor_profile
+from monother_ros.ros.qos import INPUT_DEPTH, overridable, sensor_profile
 
 
 def never_raise(node: Any, callback: Callable[..., object]) -> Callable[..., None]:
@@ -71,6 +71,7 @@ class WatchedSubscription:
     :param reliability: 'best_effort' or 'reliable'.
     :param callback: called with each message in the executor's thread; what it raises is logged,
         as no message may end a node.
+    :param depth: messages that the middleware keeps while the executor is busy.
     """
 
     def __init__(
@@ -80,10 +81,11 @@ class WatchedSubscription:
         topic: str,
         reliability: str,
         callback: Callable[[Any], None],
+        depth: int = INPUT_DEPTH,
     ) -> None:
         self._node = node
         self._callback = never_raise(node, callback)
-        self._profile = sensor_profile(reliability)
+        self._profile = sensor_profile(reliability, depth)
         self.received = 0
         self.lost = 0
         self._seen = (0, 0)

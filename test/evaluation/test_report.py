@@ -15,12 +15,13 @@ from recorded_run import Drive, diagnostics, stamp_of, truth_of, write_pair
 
 from monother_ros.core.errors import BagError, MessageError
 from monother_ros.evaluation import figures
+from monother_ros.evaluation.depth_images import fit, metres
 from monother_ros.evaluation.moments import Transforms, best, choose, load, rotation
 from monother_ros.evaluation.recording import INPUT_ROLES, OUTPUT_ROLES, Recording
 from monother_ros.evaluation.report import build, plain
 from monother_ros.evaluation.results import figures_of, percentiles
 from monother_ros.evaluation.status import read_status
-from monother_ros.evaluation.summary import fit, measure, metres
+from monother_ros.evaluation.summary import measure
 
 
 @pytest.fixture(scope='module')
