@@ -50,7 +50,7 @@ def _variant(prefix: str, title: str, group: str, text: str) -> list[Metric]:
     """Depth metrics of a variant."""
     return [
         Metric(
-            f'{prefix}{name}', f'{label} {title}'.strip(), unit, better, group, t + text, digits
+            f'{prefix}{name}', f'{label} {title}'.strip(), unit, better, group, what + text, digits
         )
         for name, label, unit, better, what, digits in _DEPTH
     ]
