@@ -18,27 +18,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from monother_ros.cli.reference import commands_markdown  # noqa: E402
-from monother_ros.nodes import interfaces  # noqa: E402
-from monother_ros.ros import adapt_parameters, language_parameters, parameters  # noqa: E402
+from monother_ros.nodes.interfaces import NODES, markdown  # noqa: E402
 from monother_ros.ros.parameter_texts import markdown_text, yaml_text  # noqa: E402
 
 
 def generated() -> dict[str, str]:
     """Content of each generated file by its path in the repository."""
-    texts = {
-        'depth': ('parameters.md', parameters, parameters.DepthNodeParameters),
-        'adapt': ('adapt_parameters.md', adapt_parameters, adapt_parameters.AdaptNodeParameters),
-        'language': (
-            'language_parameters.md',
-            language_parameters,
-            language_parameters.LanguageNodeParameters,
-        ),
-    }
-    files = {'docs/nodes.md': interfaces.markdown(), 'docs/commands.md': commands_markdown()}
-    for node, (page, module, kind) in texts.items():
-        source = (kind, f'{node} node', module.__name__)
-        files[f'docs/{page}'] = markdown_text(*source)
-        files[f'config/{node}.yaml'] = yaml_text(*source)
+    files = {'docs/nodes.md': markdown(), 'docs/commands.md': commands_markdown()}
+    for node in NODES:
+        source = (node.kind, node.name.replace('_', ' '), node.kind.__module__)
+        files[f'docs/{node.parameters}'] = markdown_text(*source)
+        files[f'config/{node.name.removesuffix("_node")}.yaml'] = yaml_text(*source)
     return files
 
 

@@ -13,6 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from monother_ros.ros.adapt_parameters import AdaptNodeParameters
+from monother_ros.ros.language_parameters import LanguageNodeParameters
+from monother_ros.ros.metrics_parameters import MetricsNodeParameters
+from monother_ros.ros.parameter_specs import NodeParameters
+from monother_ros.ros.parameters import DepthNodeParameters
+
 IMAGE = 'sensor_msgs/msg/Image'
 INFO = 'sensor_msgs/msg/CameraInfo'
 CLOUD = 'sensor_msgs/msg/PointCloud2'
@@ -72,6 +78,7 @@ class NodeInterface:
     :param text: what it is for, in a sentence or two.
     :param page: page of docs that tells how it behaves.
     :param parameters: page of docs with its parameters.
+    :param kind: its parameters.
     :param subscribes: topics it listens to.
     :param publishes: topics it publishes.
     :param services: services it offers, besides those of every lifecycle node.
@@ -81,6 +88,7 @@ class NodeInterface:
     text: str
     page: str
     parameters: str
+    kind: type[NodeParameters]
     subscribes: tuple[Topic, ...] = ()
     publishes: tuple[Topic, ...] = ()
     services: tuple[Service, ...] = ()
@@ -125,6 +133,7 @@ DEPTH = NodeInterface(
     'Thermal images in; metric depth, confidence, cloud and their scale out.',
     'depth_node.md',
     'parameters.md',
+    DepthNodeParameters,
     subscribes=(
         *_camera('thermal', 'Counts or grey; see [cameras.md](cameras.md) for the encodings.'),
         *_camera(
@@ -212,6 +221,7 @@ ADAPT = NodeInterface(
     'Learns from the RGB camera and hands proven revisions of the network to the depth node.',
     'adapt_node.md',
     'adapt_parameters.md',
+    AdaptNodeParameters,
     subscribes=(
         *_camera('thermal', 'Counts or grey, as for the depth node.'),
         *_camera('rgb', 'Colour pictures for the teacher.'),
@@ -260,6 +270,7 @@ LANGUAGE = NodeInterface(
     'Metric scale from a sentence about the scene, and from an estimated field of view.',
     'language.md',
     'language_parameters.md',
+    LanguageNodeParameters,
     subscribes=(
         Topic(
             '~/scene_description',
@@ -296,7 +307,65 @@ LANGUAGE = NodeInterface(
     ),
 )
 
-NODES = (DEPTH, ADAPT, LANGUAGE)
+METRICS = NodeInterface(
+    'metrics_node',
+    'Scores published depth against ground truth on a topic while both are played.',
+    'evaluation.md',
+    'metrics_parameters.md',
+    MetricsNodeParameters,
+    subscribes=(
+        Topic('depth/image_raw', IMAGE, 'Depth to score, 32FC1 metres.', 'depth_reliability'),
+        Topic('depth/camera_info', INFO, 'Of the depth image.', 'depth_reliability'),
+        Topic('confidence', IMAGE, '32FC1, 0 to 1, of the same stamps.', 'depth_reliability'),
+        Topic(
+            'ground_truth/depth',
+            IMAGE,
+            'True depth, 32FC1 metres or 16UC1 millimetres.',
+            'truth_reliability',
+            when='where the parameter `truth` is depth',
+        ),
+        Topic(
+            'ground_truth/points',
+            CLOUD,
+            'Points of a LiDAR, projected into the depth image.',
+            'truth_reliability',
+            when='where the parameter `truth` is points',
+        ),
+        Topic(
+            'ground_truth/conditions',
+            STRING,
+            'Name of what holds from now on, such as night/fog; the report is split by it.',
+        ),
+        Topic(
+            '/tf_static',
+            TRANSFORMS,
+            'Pose of the LiDAR.',
+            latched=True,
+            when='where the parameter `truth` is points and `lidar_extrinsics` has no pose',
+        ),
+    ),
+    publishes=(
+        *(
+            Topic(f'metrics/{name}', FLOAT, f'{text}, mean over the last `window` frames.')
+            for name, text in (
+                ('abs_rel', 'Mean of |truth − depth| / truth'),
+                ('rmse', 'Root mean square error in metres'),
+                ('d1', 'Part of the pixels within a factor of 1.25'),
+                ('silog', 'Scale-invariant logarithmic error, times 100'),
+                ('scale', 'Median of depth / truth; 1 is right'),
+                ('told', 'Part of the pixels with ground truth where depth is known'),
+                ('ause', 'Area between the sparsification curves; 0 is best'),
+            )
+        ),
+        _HEALTH,
+    ),
+    services=(
+        Service('~/write_report', TRIGGER, 'Write the JSON file named by the parameter `report`.'),
+        Service('~/reset', TRIGGER, 'Forget everything that was scored.'),
+    ),
+)
+
+NODES = (DEPTH, ADAPT, LANGUAGE, METRICS)
 """Every node with an executable of its own."""
 
 
@@ -349,7 +418,7 @@ def _row(direction: str, topic: Topic) -> str:
     qos = topic.reliability.replace('_', ' ') if fixed else f'`{topic.reliability}`'
     if topic.latched:
         qos = 'latched'
-    text = topic.text
+    text = topic.text.replace('|', '\\|')
     if topic.when:
         text += f' Only {topic.when}.'
     kind = short(topic.type)

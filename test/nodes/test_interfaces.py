@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
-from monother_ros.nodes.interfaces import ADAPT, DEPTH, LANGUAGE, NODES
+from monother_ros.nodes.interfaces import ADAPT, DEPTH, LANGUAGE, METRICS, NODES
+from monother_ros.ros.parameter_specs import specs
 
 OF_EVERY_NODE = ('/rosout', '/parameter_events', '/clock')
 OF_LIFECYCLE = ('change_state', 'get_state', 'get_available_states', 'get_available_transitions')
@@ -27,7 +30,9 @@ def described(node, topics, values):
     """What the table says: resolved name → type, reliable, latched."""
     found = {}
     for topic in topics:
-        if topic.name == '/tf_static' and importlib.util.find_spec('tf2_msgs') is None:
+        if topic.name == '/tf_static' and (
+            importlib.util.find_spec('tf2_msgs') is None or values.get('truth') == 'depth'
+        ):
             continue
         name, kind = topic.name, topic.type
         if topic.transport and values[topic.transport] == 'compressed':
@@ -78,7 +83,10 @@ def compare(rig, interface):
     )
     for topics, listed, infos in ends:
         said = described(node, topics, values)
-        rig.until(lambda listed=listed, said=said: len(listed(node.get_name(), '/')) >= len(said))
+        rig.until(
+            lambda listed=listed, said=said: len(listed(node.get_name(), '/')) >= len(said),
+            what='topics',
+        )
         assert real(node, listed, infos) == said
     services = {
         name: types[0]
@@ -132,23 +140,27 @@ def test_language_node_has_what_its_table_says(ros_domain, tmp_path):
         rig.close()
 
 
-def test_every_entry_says_something_and_names_parameters_that_exist():
-    from monother_ros.ros.adapt_parameters import AdaptNodeParameters
-    from monother_ros.ros.language_parameters import LanguageNodeParameters
-    from monother_ros.ros.parameter_specs import specs
-    from monother_ros.ros.parameters import DepthNodeParameters
+@pytest.mark.parametrize('truth', ['depth', 'points'])
+def test_metrics_node_has_what_its_table_says(ros_domain, truth):
+    from metrics_rig import MetricsRig
 
-    kinds = {
-        'depth_node': DepthNodeParameters,
-        'adapt_node': AdaptNodeParameters,
-        'language_node': LanguageNodeParameters,
-    }
-    assert {node.name for node in NODES} == set(kinds)
+    rig = MetricsRig(publish=(), truth=truth, truth_reliability='best_effort')
+    try:
+        rig.until(lambda: rig.node.stage == 'active', what='active')
+        kept = 'ground_truth/depth' if truth == 'points' else 'ground_truth/points'
+        table = replace(METRICS, subscribes=[t for t in METRICS.subscribes if t.name != kept])
+        compare(rig, table)
+    finally:
+        rig.close()
+
+
+def test_every_entry_says_something_and_names_parameters_that_exist():
     for node in NODES:
-        known = set(specs(kinds[node.name]))
+        known = set(specs(node.kind))
         for topic in (*node.subscribes, *node.publishes):
             assert len(topic.text) > 8 and topic.text.endswith('.'), topic.name
             named = {topic.reliability, topic.transport} - {'', 'reliable', 'best_effort'}
+            named |= set(re.findall(r'parameter `(\w+)`', topic.when))
             assert named <= known, topic.name
         names = [s.name for s in (*node.subscribes, *node.publishes, *node.services)]
         assert len(names) == len(set(names))
