@@ -94,12 +94,10 @@ def boundary_f1(
     thresholds, weights = thresholds_and_weights(t_min, t_max, count)
     ours, theirs = _ratios(prediction, mask), _ratios(truth, mask)
     precision, recall = np.zeros(count), np.zeros(count)
-    for k, t in enumerate(thresholds):
-        for one, other in zip(ours, theirs, strict=True):
-            found, real = one > t, other > t
-            hits = np.count_nonzero(found & real)
-            precision[k] += hits / max(int(np.count_nonzero(found)), 1) / 4
-            recall[k] += hits / max(int(np.count_nonzero(real)), 1) / 4
+    for one, other in zip(ours, theirs, strict=True):
+        found, real, hits = _edges(one, other, thresholds)
+        precision += hits / np.maximum(found, 1) / 4
+        recall += hits / np.maximum(real, 1) / 4
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0.0)
     return BoundaryScore(float(np.sum(f1 * weights)), thresholds, f1, precision, recall)
@@ -212,6 +210,28 @@ def dense_boundaries(
         'boundary_precision': float(np.sum(found.precision * weights)),
         'boundary_recall': float(np.sum(found.recall * weights)),
     }
+
+
+def _edges(
+    one: NDArray[Any], other: NDArray[Any], thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """
+    Edges of two images of ratios, and those of both, at rising thresholds.
+
+    Few pixels are edges at all, so only these are sorted by how many thresholds they exceed.
+    """
+    count = len(thresholds)
+    with np.errstate(invalid='ignore'):
+        edges = np.flatnonzero((one > thresholds[0]) | (other > thresholds[0]))
+    # NaN, which is no edge, would be sorted last
+    levels = [
+        np.searchsorted(thresholds, np.fmax(image.reshape(-1)[edges], 0), 'left')
+        for image in (one, other)
+    ]
+    joint = np.bincount(levels[0] * (count + 1) + levels[1], minlength=(count + 1) ** 2)
+    # how many exceed at least k thresholds in the one and l in the other
+    above = joint.reshape(count + 1, count + 1)[::-1, ::-1].cumsum(0).cumsum(1)[::-1, ::-1]
+    return above[1:, 0], above[0, 1:], np.diagonal(above)[1:]
 
 
 def _check(prediction: NDArray[Any], other: NDArray[Any]) -> None:

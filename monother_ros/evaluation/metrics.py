@@ -91,21 +91,107 @@ def depth_metrics(
     if not valid.any():
         return dict.fromkeys(NAMES, math.nan)
     g = truth[valid].astype(np.float64)
-    p = clip_prediction(prediction[valid], near, far)
+    return metrics_of_sums(error_sums(clip_prediction(prediction[valid], near, far), g)[0])
+
+
+SUMS = ('n', 'abs_rel', 'sq_rel', 'square', 'log_square', 'log_abs', 'log', 'd1', 'd2', 'd3')
+"""What :func:`error_sums` adds up over pixels, in this order."""
+
+
+def error_sums(
+    p: NDArray[np.float64],
+    g: NDArray[np.float64],
+    place: NDArray[np.intp] | None = None,
+    places: int = 1,
+    logs: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> NDArray[np.float64]:
+    """
+    Sums over pixels from which every metric follows, of groups of pixels.
+
+    :param p: (N,) prediction in metres, clipped.
+    :param g: (N,) ground truth in metres, > 0.
+    :param place: (N,) group of each pixel, 0 to places - 1; None for one group.
+    :param places: number of groups.
+    :param logs: ln p and ln g where they are known already.
+    :returns: (places, len(SUMS)) float64; sums of several images may be added.
+    """
+    if place is None:
+        place = np.zeros(len(g), np.intp)
     difference = g - p
-    e = np.log(p) - np.log(g)
+    relative = np.abs(difference)
+    relative /= g
+    log_p, log_g = logs or (np.log(p), np.log(g))
+    e = log_p - log_g
     ratio = np.maximum(g / p, p / g)
+    # 0 where within 1.25, 3 where beyond 1.25 cubed: one count for all three
+    level = (ratio >= 1.25).astype(np.intp)
+    level += ratio >= 1.25**2
+    level += ratio >= 1.25**3
+    counts = np.bincount(place * 4 + level, minlength=4 * places).reshape(places, 4)
+    sums = np.empty((places, len(SUMS)))
+    sums[:, 0] = counts.sum(1)
+    weights = (
+        relative,
+        relative * np.abs(difference),
+        difference * difference,
+        e * e,
+        np.abs(e),
+        e,
+    )
+    for k, weight in enumerate(weights, 1):
+        sums[:, k] = weight.sum() if places == 1 else np.bincount(place, weight, places)
+    sums[:, 7:] = counts.cumsum(1)[:, :3]
+    return sums
+
+
+def metrics_of_sums(sums: NDArray[np.float64]) -> dict[str, float]:
+    """
+    Metrics of one group of pixels.
+
+    :param sums: (len(SUMS),), see :func:`error_sums`.
+    :returns: value by name, see NAMES; all NaN where no pixel counts.
+    """
+    if not sums[0]:
+        return dict.fromkeys(NAMES, math.nan)
+    abs_rel, sq_rel, square, log_square, log_abs, log, *deltas = (sums[1:] / sums[0]).tolist()
     return {
-        'abs_rel': float(np.mean(np.abs(difference) / g)),
-        'sq_rel': float(np.mean(difference**2 / g)),
-        'rmse': float(np.sqrt(np.mean(difference**2))),
-        'rmse_log': float(np.sqrt(np.mean(e**2))),
-        'log10': float(np.mean(np.abs(e)) / math.log(10)),
-        'silog': float(100 * np.sqrt(max(np.mean(e**2) - np.mean(e) ** 2, 0.0))),
-        'd1': float(np.mean(ratio < 1.25)),
-        'd2': float(np.mean(ratio < 1.25**2)),
-        'd3': float(np.mean(ratio < 1.25**3)),
+        'abs_rel': abs_rel,
+        'sq_rel': sq_rel,
+        'rmse': math.sqrt(square),
+        'rmse_log': math.sqrt(log_square),
+        'log10': log_abs / math.log(10),
+        'silog': 100 * math.sqrt(max(log_square - log**2, 0.0)),
+        **dict(zip(('d1', 'd2', 'd3'), deltas, strict=True)),
     }
+
+
+CROPS = {
+    'garg': (0.40810811, 0.99189189, 0.03594771, 0.96405229),
+    'eigen': (0.3324324, 0.91351351, 0.0359477, 0.96405229),
+}
+"""Parts of an image that count: first and last row, first and last column, as parts of its size
+(Garg et al. 2016; Eigen et al. 2014, for KITTI)."""
+
+
+def crop_mask(shape: tuple[int, int], crop: str) -> NDArray[np.bool_] | None:
+    """
+    Pixels within a crop.
+
+    :param shape: height and width of the ground truth.
+    :param crop: garg, eigen, or none.
+    :returns: (H, W) bool; None where all pixels count.
+    :raises ValueError: the crop is not known.
+    """
+    if crop == 'none':
+        return None
+    if crop not in CROPS:
+        msg = f'crop {crop!r} is not known; use none, {", ".join(CROPS)}'
+        raise ValueError(msg)
+    top, bottom, left, right = CROPS[crop]
+    height, width = shape
+    mask = np.zeros(shape, np.bool_)
+    mask[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
+    return mask
 
 
 def mean_metrics(images: Iterable[Mapping[str, float]]) -> dict[str, float]:
