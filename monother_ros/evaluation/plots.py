@@ -120,11 +120,11 @@ def time_plot(
         axes.set_ylabel(label)
         named = sum(bool(line.name) for line in series)
         if named > 1 or events:
-            _legend(figure, named + bool(events))
+            legend_above(figure, named + bool(events))
         return png(figure, dpi=130)
 
 
-def _legend(figure: Figure, entries: int) -> None:
+def legend_above(figure: Figure, entries: int) -> None:
     """Legend above the plot, in rows of at most three entries."""
     columns = entries if entries <= 3 else 2 if entries in (4, 5) else 3
     figure.legend(
@@ -202,7 +202,7 @@ def sparsification_plot(curves: Sequence[tuple[str, Sparsification]]) -> bytes:
         axes.set_ylim(0)
         axes.set_xlabel('least confident pixels taken away [%]')
         axes.set_ylabel('mean error of the rest')
-        _legend(figure, len(curves) + 2)
+        legend_above(figure, len(curves) + 2)
         return png(figure, dpi=130)
 
 
