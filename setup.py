@@ -91,6 +91,7 @@ setup(
         'teachers': ['torch>=2.4', 'transformers>=5.0', 'safetensors>=0.4', 'PyYAML>=5.4'],
         'dev': [
             'pytest>=7',
+            'hypothesis>=6',
             'ruff>=0.6',
             'mypy>=1.10',
             'psutil',

@@ -175,7 +175,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         raise BundleError(msg) from err
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:
         msg = f'{manifest} is not valid JSON ({err}); copy the bundle again'
         raise BundleError(msg) from err
     bundle = _parse(folder, data, str(manifest))

@@ -181,7 +181,7 @@ def _intrinsics(entry: dict[str, Any], where: str) -> Intrinsics:
         fx, fy, cx, cy = (float(v) for v in entry['intrinsics'])
         width, height = (int(v) for v in entry['resolution'])
         numbers = tuple(float(v) for v in entry.get('distortion_coeffs') or ())
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, OverflowError) as err:
         msg = (
             f'{where} cannot be used: {type(err).__name__} {err}; intrinsics [fu, fv, pu, pv] and '
             'resolution [width, height] are needed'

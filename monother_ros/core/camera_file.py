@@ -42,7 +42,14 @@ def camera_info_intrinsics(data: Any, where: str) -> Intrinsics:
             str(data.get('distortion_model', '')).strip(),
             d if any(d) else (),
         )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as err:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        IndexError,
+        AttributeError,
+    ) as err:
         msg = (
             f'{where} is no camera_info file: {type(err).__name__} {err}; image_width, '
             'image_height and camera_matrix.data are needed'

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from typing import Any
 
 from monother_ros.core.errors import BundleError
@@ -142,7 +142,10 @@ class Reader:
 
 def _is_number(value: object) -> bool:
     """Whether a JSON value is a finite number (a truth value is not one)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # a comparison takes whole numbers of any length, and is false for NaN
+    limit = sys.float_info.max
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and -limit <= value <= limit  # type: ignore[operator]
 
 
 def _kind(value: object) -> str:

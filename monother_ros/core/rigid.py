@@ -39,7 +39,7 @@ def rigid_transform(value: Any, name: str) -> NDArray[np.float64]:
                 raise CalibrationError(msg)
         else:
             numbers = np.asarray(value, np.float64).ravel()
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         msg = f'{name} holds something else than numbers: {value!r}'
         raise CalibrationError(msg) from err
     if numbers.size == 7 and np.isfinite(numbers).all():

@@ -181,7 +181,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     elif hint is float and not isinstance(value, bool):
         # YAML 1.1 reads 1e-4 as a text
         if isinstance(value, (int, float, str)):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, OverflowError):
                 return float(value)
     elif (origin or hint) is dict and isinstance(value, Mapping):
         return _copy(value)

@@ -107,6 +107,9 @@ def _reported(path: Path, doing: str) -> Iterator[None]:
 
 def _topic(name: str, msgtype: str, connections: list[Connection]) -> BagTopic:
     """Merge the connections of one topic; unknown quality of service reads as reliable."""
+    if not name:
+        msg = 'a topic without a name'
+        raise ValueError(msg)
     reliable, latched, depths = [], [], [10]
     for connection in connections:
         ext = connection.ext
@@ -123,7 +126,7 @@ def _topic(name: str, msgtype: str, connections: list[Connection]) -> BagTopic:
         count=sum(c.msgcount for c in connections),
         reliable=any(reliable) or not reliable,
         latched=any(latched),
-        depth=min(max(depths), 1000),
+        depth=int(min(max(depths), 1000)),
     )
 
 
@@ -145,12 +148,15 @@ class BagReader:
         self._open = True
         self.ros1 = not self._reader.is2
         """Whether the messages are serialised as ROS 1 does (else CDR)."""
-        groups: dict[tuple[str, str], list[Connection]] = {}
-        for connection in self._reader.connections:
-            key = (connection.topic, self._type(connection))
-            groups.setdefault(key, []).append(connection)
-        self.topics = tuple(_topic(*key, group) for key, group in sorted(groups.items()))
-        """Every topic, sorted by name; two entries share a name where it carried two types."""
+        try:
+            # what its metadata says may be of any type
+            with _reported(self.path, 'read the list of topics of'):
+                self.topics = self._topics()
+                """Every topic, by name; two share a name where it carried two types."""
+        except BagError:
+            with contextlib.suppress(BagError):
+                self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Return the open bag."""
@@ -169,7 +175,19 @@ class BagReader:
         """Close the file; closing twice is allowed."""
         if self._open:
             self._open = False
-            self._reader.close()
+            with _reported(self.path, 'close'):
+                self._reader.close()
+
+    def _topics(self) -> tuple[BagTopic, ...]:
+        """Connections of the bag by topic and type."""
+        groups: dict[tuple[str, str], list[Connection]] = {}
+        for connection in self._reader.connections:
+            key = (connection.topic, self._type(connection))
+            groups.setdefault(key, []).append(connection)
+        if self.message_count < 0 or self.end_ns < 0:
+            msg = f'it says that it holds {self.message_count} messages until {self.end_ns} ns'
+            raise ValueError(msg)
+        return tuple(_topic(*key, group) for key, group in sorted(groups.items()))
 
     @staticmethod
     def _type(connection: Connection) -> str:

@@ -34,20 +34,21 @@ def cloud_fields(msg: Any, names: Sequence[str]) -> NDArray[np.float32]:
         text = f'point cloud has no field {missing[0]!r}, only {sorted(fields)}'
         raise MessageError(text)
     order = '>' if msg.is_bigendian else '<'
-    points = np.empty((height, width, len(names)), np.float32)
-    if points.size == 0:
-        return points.reshape(-1, len(names))
+    if height * width == 0:
+        return np.empty((0, len(names)), np.float32)
     if height == 1:
         row = max(row, step * width)  # some drivers leave row_step 0
     size = len(msg.data) * getattr(msg.data, 'itemsize', 1)
     needed = (height - 1) * row + width * step
-    if row < step * width or size < needed:
+    # a step of 0 would make any number of points out of no data
+    if step == 0 or row < step * width or size < needed:
         text = (
             f'point cloud is truncated: {size} bytes for {width}x{height} points with point_step '
             f'{step} and row_step {row}; drop it, and check the driver'
         )
         raise MessageError(text)
     buffer = memoryview(msg.data).cast('B')
+    points = np.empty((height, width, len(names)), np.float32)
     for i, name in enumerate(names):
         field = fields[name]
         code = _DATATYPES.get(int(field.datatype))

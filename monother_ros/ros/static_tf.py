@@ -19,7 +19,7 @@ def transform_matrix(transform: Any) -> NDArray[np.float64]:
 
     :param transform: translation in metres and rotation as a quaternion (x, y, z, w) of any norm.
     :returns: (4, 4); takes points of the child frame to the parent frame.
-    :raises ValueError: the quaternion is zero or not finite.
+    :raises ValueError: the quaternion is zero, or a number is not finite.
     """
     q = transform.rotation
     x, y, z, w = np.array([q.x, q.y, q.z, q.w], np.float64)
@@ -28,7 +28,11 @@ def transform_matrix(transform: Any) -> NDArray[np.float64]:
         msg = f'quaternion ({x}, {y}, {z}, {w}) is no rotation; check the static transform'
         raise ValueError(msg)
     t = transform.translation
-    return pose_matrix(np.array([t.x, t.y, t.z], np.float64), np.array([x, y, z, w]))
+    place = np.array([t.x, t.y, t.z], np.float64)
+    if not np.isfinite(place).all():
+        msg = f'translation {place} is no place; check the static transform'
+        raise ValueError(msg)
+    return pose_matrix(place, np.array([x, y, z, w]))
 
 
 class StaticTransforms:

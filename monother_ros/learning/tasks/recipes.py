@@ -223,7 +223,7 @@ def load_recipe(
     if data:
         place_data(mapping, data)
     task = mapping.get('task')
-    if task not in _TASKS:
+    if not isinstance(task, str) or task not in _TASKS:
         msg = f'setting task is {task!r}; allowed: {", ".join(_TASKS)}'
         raise SettingsError(msg)
     return build(_TASKS[task], mapping)
