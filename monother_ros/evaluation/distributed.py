@@ -17,18 +17,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from monother_ros import __version__
-from monother_ros.core.bundle import load_bundle
 from monother_ros.core.errors import ClusterError, MonotherError
-from monother_ros.engines.select import load_engine
+from monother_ros.evaluation.evaluate.task import run_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from monother_ros.engines.base import Engine, EngineOptions
+    from monother_ros.evaluation.evaluate.task import Task
+    from monother_ros.evaluation.evaluate.unit import UnitResult
 
     Say = Callable[[int, int], None]
     """Takes how many frames of a unit are done, and how many it has."""
@@ -108,17 +109,34 @@ def engine_threads(workers: int) -> int:
     return max(1, cores() // max(workers, 1))
 
 
-@functools.lru_cache(maxsize=4)
-def shared_engine(bundle: str, name: str, options: EngineOptions) -> Engine:
+def run_tasks(
+    tasks: Sequence[Task],
+    workers: Workers,
+    journal: Path | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> list[Outcome[UnitResult]]:
     """
-    Engine of a bundle, made once per process.
+    Evaluate recordings on worker processes.
 
-    :param bundle: folder of the model.
-    :param name: of the kind of engine; :param options: how it runs, with its threads.
-    :raises BundleError: the folder holds no usable bundle.
-    :raises EngineError: no engine can run it here.
+    Merged in this order, the results are those of one process, bit by bit, where the engine has
+    as many threads there.
+
+    :param tasks: a recording and a model each; one that names no number of threads gets the share
+        of its worker.
+    :param workers: who does it.
+    :param journal: folder in which finished frames are noted; a task whose worker was lost goes on
+        from there. On a cluster it must be one that all workers share, or there is none.
+    :param progress: called with the tasks done, and the frames done and known of so far.
+    :returns: outcomes in the order of the tasks.
+    :raises ClusterError: see :func:`run_units`.
     """
-    return load_engine(load_bundle(bundle), name, options)
+    return run_units(functools.partial(_run, journal=journal), tasks, workers, progress)
+
+
+def _run(task: Task, threads: int, say: Say, journal: Path | None) -> UnitResult:
+    """Evaluate one recording in a worker process."""
+    chosen = task if task.threads else replace(task, threads=threads)
+    return run_task(chosen, journal, say)
 
 
 def run_units(

@@ -20,7 +20,6 @@ from monother_ros.evaluation.distributed import (
     cores,
     engine_threads,
     run_units,
-    shared_engine,
 )
 
 needs_dask = pytest.mark.skipif(
@@ -46,14 +45,6 @@ def square(unit, threads, say):
 def always_dies(unit, threads, say):
     """A unit that no worker survives."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def engine_of(unit, threads, say):
-    """Identity of the engine of a unit, and its process."""
-    from monother_ros.engines.base import EngineOptions
-
-    engine = shared_engine(unit, 'onnxruntime', EngineOptions(threads=threads))
-    return id(engine), os.getpid()
 
 
 def test_threads_share_the_cores():
@@ -90,13 +81,6 @@ def test_a_unit_that_kills_every_worker_is_named(tmp_path):
     (outcome,) = run_units(always_dies, [1], Workers(1))
     assert outcome.value is None
     assert 'died 4 times' in outcome.error
-
-
-@needs_dask
-def test_engine_is_made_once_per_process(tiny_bundle):
-    outcomes = run_units(engine_of, [str(tiny_bundle)] * 4, Workers(1))
-    assert not any(o.error for o in outcomes)
-    assert len({o.value for o in outcomes}) == 1
 
 
 @needs_dask
