@@ -89,16 +89,19 @@ setup(
         ],
         # RGB depth networks that a thermal network can learn from
         'teachers': ['torch>=2.4', 'transformers>=5.0', 'safetensors>=0.4', 'PyYAML>=5.4'],
-        'dev': [
+        # the name by which colcon knows that pytest runs the tests
+        'test': [
             'pytest>=7',
             'hypothesis>=6',
-            'ruff>=0.6',
-            'mypy>=1.10',
             'psutil',
-            'playwright',
             'PyYAML>=5.4',
             'trimesh>=4',
             'rtree',
+        ],
+        'dev': [
+            'ruff>=0.6',
+            'mypy>=1.10',
+            'playwright',
             'colcon-core',
             'colcon-ros',
             'colcon-python-setup-py',
@@ -112,7 +115,6 @@ setup(
     maintainer_email='maintainers@monother-ros.example',
     description='Metric depth, confidence and point clouds from thermal cameras',
     license='Apache-2.0',
-    tests_require=['pytest'],
     entry_points={
         'console_scripts': [
             'monother = monother_ros.cli.main:main',
