@@ -5,8 +5,8 @@ Depth of one thermal camera that learns on the vehicle from the RGB camera besid
 
 Starts what depth.launch.py starts, with all of its arguments, and the adapt node in a process of
 its own. Both use one folder of revisions: the adapt node writes it, the depth node takes each new
-revision over between two frames. Several cameras: include this file once per camera, each with a
-namespace and folders of its own.
+revision over between two frames. Several cameras (``cameras:=front,rear``) learn apart: each has
+nodes in a namespace of its name, and folders of its name in those of revisions and memory.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ from launch_ros.actions import LifecycleNode
 from launch import LaunchContext, LaunchDescription
 from monother_ros.learning.revision_reader import default_folder
 from monother_ros.ros.adapt_parameters import PARTS, AdaptNodeParameters
+from monother_ros.ros.cameras import cameras
 from monother_ros.ros.parameter_specs import defaults
 from monother_ros.ros.transport import share_folder
 
@@ -110,39 +111,47 @@ def depth() -> IncludeLaunchDescription:
     return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'depth.launch.py')))
 
 
-def adapt_node(context: LaunchContext) -> list[LifecycleNode]:
-    """The adapt node with what the arguments say."""
+def adapt_nodes(context: LaunchContext) -> list[LifecycleNode]:
+    """The adapt node of each camera with what the arguments say."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
+    names = {**INPUTS, **{name: topic for name, (topic, _) in OUTPUTS.items()}}
+    topics = {name: value(name) for name in names}
+    switches = {
         'use_sim_time': value('use_sim_time') == 'true',
         'autostart': value('autostart') == 'true',
         'enabled': value('learn') == 'true',
-        'revisions': value('revisions'),
     }
-    for name in (*SHARED, *OVERRIDES):
-        if value(name):
-            parameters[name] = type(DEFAULTS[name])(value(name))
-    topics = {**INPUTS, **{name: topic for name, (topic, _) in OUTPUTS.items()}}
-    return [
-        LifecycleNode(
-            package='monother_ros',
-            executable='adapt_node',
-            name=value('adapt_name'),
-            namespace=value('namespace'),
-            parameters=[value('adapt_params_file'), parameters],
-            remappings=[
-                (topic, value(name)) for name, topic in topics.items() if value(name) != topic
-            ],
-            ros_arguments=['--log-level', value('log_level')],
-            output='screen',
-            emulate_tty=True,
+    given = {name: value(name) for name in (*SHARED, *OVERRIDES) if value(name)}
+    nodes = []
+    for camera in cameras(value('namespace'), value('cameras'), topics):
+        own = {name: camera.filled(text) for name, text in given.items()}
+        own['revisions'] = camera.folder(value('revisions'))
+        if camera.name:  # no two nodes may write one memory
+            own['memory'] = camera.folder(value('memory') or DEFAULTS['memory'])
+        typed = {name: type(DEFAULTS[name])(text) for name, text in own.items()}
+        nodes.append(
+            LifecycleNode(
+                package='monother_ros',
+                executable='adapt_node',
+                name=value('adapt_name'),
+                namespace=camera.namespace,
+                parameters=[camera.filled(value('adapt_params_file')), {**switches, **typed}],
+                remappings=[
+                    (names[name], camera.filled(text))
+                    for name, text in topics.items()
+                    if text != names[name]
+                ],
+                ros_arguments=['--log-level', value('log_level')],
+                output='screen',
+                emulate_tty=True,
+            )
         )
-    ]
+    return nodes
 
 
 def generate_launch_description() -> LaunchDescription:
     # the first declaration of an argument counts: those here go before those of depth.launch.py
-    return LaunchDescription([*arguments(), depth(), OpaqueFunction(function=adapt_node)])
+    return LaunchDescription([*arguments(), depth(), OpaqueFunction(function=adapt_nodes)])

@@ -1,22 +1,26 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Depth of one thermal camera.
+Depth of one thermal camera, or of several.
 
-Several cameras: include this file once per camera, each with a namespace of its own. Shared memory
-for large images is on unless FASTDDS_DEFAULT_PROFILES_FILE is set; the camera driver must use the
-same profile.
+Several cameras: ``cameras:=front,rear`` starts a node for each in a namespace of its name; the
+topics are relative and so differ, or hold ``{camera}``: ``thermal_image:=/{camera}/image_raw``.
+Cameras that need other parameters: sections ``/front/depth_node:`` in the parameter file, or this
+file included once per camera. Shared memory for large images is on unless
+FASTDDS_DEFAULT_PROFILES_FILE is set; the camera driver must use the same profile.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchContext, LaunchDescription
-from monother_ros.ros.parameters import defaults
+from monother_ros.engines.select import engine_names
+from monother_ros.ros.cameras import HELP, Camera, cameras
+from monother_ros.ros.parameters import defaults, specs
 from monother_ros.ros.transport import chosen_profile, profile_variable, share_folder
 
 SHARE = share_folder() or Path(__file__).resolve().parents[1]
@@ -34,7 +38,7 @@ TOPICS = {
     'scale': ('scale', 'scale of every frame'),
     'depth_image': ('depth/image_raw', 'depth, 32FC1 in metres'),
     'depth_info': ('depth/camera_info', 'CameraInfo of the depth image'),
-    'confidence': ('confidence', 'confidence, 32FC1 in 0..1'),
+    'confidence_image': ('confidence', 'confidence, 32FC1 in 0..1'),
     'points': ('points', 'organised point cloud'),
     'depth_color': ('depth/color', 'depth as a picture for people'),
     'revision': ('revision', 'name of the newest revision of the model, see revisions'),
@@ -45,6 +49,7 @@ OVERRIDES = (
     'model',
     'revisions',
     'engine',
+    'precision',
     'thermal_transport',
     'rgb_transport',
     'scale_sources',
@@ -60,6 +65,7 @@ def arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'namespace', default_value='', description='namespace of the node and its topics'
         ),
+        DeclareLaunchArgument('cameras', default_value='', description=HELP),
         DeclareLaunchArgument('name', default_value='depth_node', description='node name'),
         DeclareLaunchArgument(
             'params_file',
@@ -101,9 +107,11 @@ def arguments() -> list[DeclareLaunchArgument]:
             description='least severe messages that are logged',
         ),
     ]
+    allowed = {name: spec.choices for name, spec in specs().items() if spec.choices}
+    allowed['engine'] = engine_names()
     for name, default in defaults().items():
         if name in OVERRIDES:
-            choices = ['', 'raw', 'compressed'] if name.endswith('transport') else None
+            choices = list(dict.fromkeys(('', *allowed[name]))) if name in allowed else None
             declared.append(
                 DeclareLaunchArgument(
                     name,
@@ -127,48 +135,60 @@ def profile(context: LaunchContext) -> list[SetEnvironmentVariable]:
     return [SetEnvironmentVariable(profile_variable(), chosen)]
 
 
-def depth_node(context: LaunchContext) -> list[LifecycleNode]:
-    """The node with what the arguments say."""
+def depth_nodes(context: LaunchContext) -> list[Node]:
+    """A node for each camera with what the arguments say, and RViz where it is asked for."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
-        'use_sim_time': value('use_sim_time') == 'true',
-        'autostart': value('autostart') == 'true',
-    }
-    parameters.update({name: value(name) for name in OVERRIDES if value(name)})
-    return [
-        LifecycleNode(
-            package='monother_ros',
-            executable='depth_node',
-            name=value('name'),
-            namespace=value('namespace'),
-            parameters=[value('params_file'), parameters],
-            remappings=[
-                (topic, value(name)) for name, (topic, _) in TOPICS.items() if value(name) != topic
-            ],
-            ros_arguments=['--log-level', value('log_level')],
-            output='screen',
-            emulate_tty=True,
-        )
-    ]
+    topics = {name: value(name) for name in TOPICS}
+    parameters = {name: value(name) for name in OVERRIDES if value(name)}
+    nodes = []
+    for camera in cameras(value('namespace'), value('cameras'), topics):
+        nodes.append(depth_node(camera, value, topics, parameters))
+        if value('rviz') == 'true':
+            nodes.append(
+                Node(
+                    package='rviz2',
+                    executable='rviz2',
+                    namespace=camera.namespace,
+                    arguments=['-d', value('rviz_config')],
+                    parameters=[{'use_sim_time': value('use_sim_time') == 'true'}],
+                    output='screen',
+                )
+            )
+    return nodes
+
+
+def depth_node(
+    camera: Camera,
+    value: Callable[[str], str],
+    topics: dict[str, str],
+    parameters: dict[str, str],
+) -> LifecycleNode:
+    """The node of one camera."""
+    own = {name: camera.filled(text) for name, text in parameters.items()}
+    if 'revisions' in own:
+        own['revisions'] = camera.folder(parameters['revisions'])
+    switches = {name: value(name) == 'true' for name in ('use_sim_time', 'autostart')}
+    return LifecycleNode(
+        package='monother_ros',
+        executable='depth_node',
+        name=value('name'),
+        namespace=camera.namespace,
+        parameters=[camera.filled(value('params_file')), {**switches, **own}],
+        remappings=[
+            (TOPICS[name][0], camera.filled(text))
+            for name, text in topics.items()
+            if text != TOPICS[name][0]
+        ],
+        ros_arguments=['--log-level', value('log_level')],
+        output='screen',
+        emulate_tty=True,
+    )
 
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
-        [
-            *arguments(),
-            OpaqueFunction(function=profile),
-            OpaqueFunction(function=depth_node),
-            Node(
-                condition=IfCondition(LaunchConfiguration('rviz')),
-                package='rviz2',
-                executable='rviz2',
-                namespace=LaunchConfiguration('namespace'),
-                arguments=['-d', LaunchConfiguration('rviz_config')],
-                parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
-                output='screen',
-            ),
-        ]
+        [*arguments(), OpaqueFunction(function=profile), OpaqueFunction(function=depth_nodes)]
     )

@@ -14,6 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
 from launch import LaunchContext, LaunchDescription
+from monother_ros.ros.cameras import cameras
 from monother_ros.ros.language_parameters import LanguageNodeParameters
 from monother_ros.ros.parameter_specs import defaults
 from monother_ros.ros.transport import share_folder
@@ -76,34 +77,38 @@ def depth() -> IncludeLaunchDescription:
     return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'depth.launch.py')))
 
 
-def language_node(context: LaunchContext) -> list[LifecycleNode]:
-    """The language node with what the arguments say."""
+def language_nodes(context: LaunchContext) -> list[LifecycleNode]:
+    """The language node of each camera with what the arguments say."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
-        'use_sim_time': value('use_sim_time') == 'true',
-        'autostart': value('autostart') == 'true',
-    }
-    parameters.update({name: value(name) for name in (*SHARED, *OVERRIDES) if value(name)})
-    topics = {**INPUTS, **{name: topic for name, (topic, _) in TOPICS.items()}}
+    switches = {name: value(name) == 'true' for name in ('use_sim_time', 'autostart')}
+    given = {name: value(name) for name in (*SHARED, *OVERRIDES) if value(name)}
+    names = {**INPUTS, **{name: topic for name, (topic, _) in TOPICS.items()}}
+    topics = {name: value(name) for name in names}
     return [
         LifecycleNode(
             package='monother_ros',
             executable='language_node',
             name=value('language_name'),
-            namespace=value('namespace'),
-            parameters=[value('language_params_file'), parameters],
+            namespace=camera.namespace,
+            parameters=[
+                camera.filled(value('language_params_file')),
+                {**switches, **{name: camera.filled(text) for name, text in given.items()}},
+            ],
             remappings=[
-                (topic, value(name)) for name, topic in topics.items() if value(name) != topic
+                (names[name], camera.filled(text))
+                for name, text in topics.items()
+                if text != names[name]
             ],
             ros_arguments=['--log-level', value('log_level')],
             output='screen',
             emulate_tty=True,
         )
+        for camera in cameras(value('namespace'), value('cameras'), topics)
     ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([*arguments(), depth(), OpaqueFunction(function=language_node)])
+    return LaunchDescription([*arguments(), depth(), OpaqueFunction(function=language_nodes)])

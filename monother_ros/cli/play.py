@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help='begin when every named topic (without names: any topic) has a subscriber',
     )
+    add(
+        '--wait-only',
+        action='store_true',
+        help='end when the subscribers are there, for another player that cannot wait for them',
+    )
     add('--wait-timeout', type=float, default=60.0, help='give up waiting after this many seconds')
 
 
@@ -52,10 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Play the bag.
 
-    :returns: 0 at the end of the bag or after SIGINT; 1 where no subscriber came.
+    :returns: 0 at the end of the bag, after waiting only, or after SIGINT.
     :raises BagError: the bag cannot be read.
-    :raises SettingsError: rclpy is not installed, or a value is out of range.
+    :raises SettingsError: rclpy is not installed, a value is out of range, or no subscriber came.
     """
+    if arguments.wait_only and arguments.wait_for_subscribers is None:
+        msg = '--wait-only needs --wait-for-subscribers'
+        raise SettingsError(msg)
     sys.setswitchinterval(SWITCH_INTERVAL)
     with ros_context():
         from monother_ros.nodes.player import Player, PlayerSettings
@@ -78,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
                         if not there and not stopped.is_set():
                             msg = f'no subscriber came within {arguments.wait_timeout:g} s'
                             raise SettingsError(msg)
+                    if arguments.wait_only:
+                        return 0
                     print(f'playing {bag.path}: {bag.duration:.1f} s', flush=True)
                     report = player.play()
             finally:

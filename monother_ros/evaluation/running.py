@@ -60,8 +60,8 @@ class RunningMetrics:
 
     Values per frame are those of :func:`.metrics.depth_metrics` over the pixels where there are
     both depth and ground truth (published depth is NaN where it is not known), and 'told', the
-    part of the pixels with ground truth where there is depth; 'scale', the median of depth over
-    ground truth; and, where there is a confidence, 'ause' and 'random_ause' by AbsRel. Means are
+    part of the pixels with ground truth where there is depth; 'scale', the median of ground
+    truth over depth, the factor that depth lacks; and, where there is a confidence, 'ause' and 'random_ause' by AbsRel. Means are
     arithmetic ones of values per frame.
 
     :param near: ground truth at or below does not count, metres.
@@ -124,7 +124,7 @@ class RunningMetrics:
             return None
         values = depth_metrics(p, g, near=self._near, far=self._far)
         values['told'] = g.size / np.count_nonzero(valid)
-        values['scale'] = float(np.median(p / g))
+        values['scale'] = float(np.median(g / p))
         if confidence is not None and confidence.shape == depth.shape:
             values.update(self._ranked(p, g, confidence[told]))
         self._last.append(values)

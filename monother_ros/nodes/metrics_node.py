@@ -53,7 +53,7 @@ PUBLISHED = {
     'rmse': 'root mean square error in metres',
     'd1': 'part of the pixels with max(depth/truth, truth/depth) below 1.25',
     'silog': 'scale-invariant logarithmic error, times 100',
-    'scale': 'median of depth / truth; 1 is right',
+    'scale': 'median of truth / depth, the factor that depth lacks; 1 is right',
     'told': 'part of the pixels with ground truth where depth is known',
     'ause': 'area between the sparsification curves of confidence and true error; 0 is best',
 }

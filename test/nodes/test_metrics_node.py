@@ -40,7 +40,7 @@ def predicted(index):
 
 
 def sureness():
-    return np.tile(np.linspace(0.9, 0.2, SIZE[1], dtype=np.float32), (SIZE[0], 1))
+    return np.tile(np.linspace(0.2, 0.9, SIZE[1], dtype=np.float32), (SIZE[0], 1))
 
 
 def expected(index):
@@ -81,7 +81,7 @@ def test_running_values_are_those_of_the_offline_metrics(start, tmp_path):
             window = rows[max(0, k - 3) : k + 1]
             mean = float(np.mean([row[name] for row in window]))
             assert rig.values[name][k] == pytest.approx(mean, rel=1e-5), (name, k)
-    assert 1.1 < rig.values['scale'][-1] < 1.2
+    assert 1 / 1.2 < rig.values['scale'][-1] < 1 / 1.1
     rig.until(lambda: 'over 10 frames' in rig.message('metrics'), 'diagnostics')
     assert rig.health['depth'].level == b'\x00'
     answer = rig.call('write_report')
@@ -92,7 +92,6 @@ def test_running_values_are_those_of_the_offline_metrics(start, tmp_path):
         mean = float(np.mean([row[name] for row in rows]))
         assert figures['overall'][name] == pytest.approx(mean, rel=1e-6), name
     bins = {row['from_m']: row for row in figures['ranges']}
-    assert set(bins) == {5.0 * k for k in range(1, 11)} | {50.0} or len(bins) > 5
     truth, depth = truth_of(9), predicted(9)
     inside = (truth >= 10) & (truth < 15) & np.isfinite(depth)
     assert inside.any() and bins[10.0]['frames'] == 10
@@ -174,7 +173,7 @@ def test_points_of_a_lidar_are_projected(start):
     rig.scored(1)
     overall = rig.node.report()['overall']
     assert overall['abs_rel'] == pytest.approx(0.5, abs=1e-4)
-    assert overall['scale'] == pytest.approx(1.5, abs=1e-4) and overall['told'] == 1.0
+    assert overall['scale'] == pytest.approx(1 / 1.5, abs=1e-4) and overall['told'] == 1.0
 
 
 def test_what_cannot_be_scored_is_counted_with_its_reason(start):
