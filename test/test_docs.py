@@ -205,6 +205,24 @@ def test_nodes_services_and_parameters_named_in_commands_exist():
     assert not [pair for pair in given if pair[1] not in known.get(pair[0], ())]
 
 
+def test_sentences_in_troubleshooting_are_said_somewhere():
+    """What the first column quotes in code is in the sources, but for words of other programs."""
+    others = ('_ARRAY_API', 'numpy.core.multiarray', 'externally-managed', '/diagnostics', 'rviz')
+    said = ' '.join(
+        text for file in (REPOSITORY / 'monother_ros').rglob('*.py') for text in strings(file)
+    )
+    rows = re.findall(r'^\| (.*?) \|', PAGES['docs/troubleshooting.md'], re.M)
+    quoted = [piece for row in rows for piece in re.findall(r'`([^`]+)`', row)]
+    parts = [
+        part.strip(' :')
+        for piece in quoted
+        if not piece.startswith((*others, 'ros2 ', 'depth_node', 'pip '))
+        for part in piece.split('…')
+    ]
+    assert len(parts) > 30
+    assert not [part for part in parts if part and part not in said]
+
+
 def test_the_checks_find_what_is_wrong():
     text = (
         '# One thing\n\n## A `b` (c)\n\n[x](#a-b-c) ![y](z.png "t") `[no](link)`\n\n'
