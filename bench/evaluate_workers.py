@@ -5,8 +5,8 @@ Time of an evaluation of several recordings in one process and on one, two … w
 
     python bench/evaluate_workers.py --out workers.json
 
-Drives are rendered into a temporary folder first. Each way is taken --repeats times, in turns, from
-nothing: start of the workers and their imports, engines, all recordings, merge. Without --threads
+Drives are rendered into a temporary folder first. Each way is taken --repeats times, in turns,
+from nothing: start and imports of the workers, engines, recordings, merge. Without --threads
 the engine has the cores of the machine divided by the number of workers. 'equal' says whether the
 merged results are the same, byte by byte, as those of one process.
 """

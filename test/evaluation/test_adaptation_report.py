@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip('matplotlib')
+from browser import DESKTOP, PHONE, check, headless, look
 from bundles import make_bundle
 from recorded_run import (
     HEIGHT,
@@ -208,3 +209,11 @@ def test_a_bag_without_truth_has_no_error(world, tmp_path):
     }  # fmt: skip
     assert any('No ground truth' in note for note in report.figures['notes'])
     assert 'Error of depth' not in report.page.read_text()
+
+
+def test_page_in_a_browser(made):
+    with headless() as browser:
+        for size in (PHONE, DESKTOP):
+            found = look(browser, made[1].page, size)
+            assert check(found, size) == []
+            assert found.pictures > 5

@@ -11,6 +11,7 @@ pytest.importorskip('matplotlib')
 pytest.importorskip('rosbags')
 from recorded_run import Drive, write_pair
 
+from monother_ros.evaluation.page import render
 from monother_ros.evaluation.report import build
 
 
@@ -51,3 +52,20 @@ def test_page_of_a_recorded_run(browser, tmp_path):
         found = look(browser, page, size)
         assert check(found, size) == []
         assert found.pictures > 10
+
+
+def test_page_of_the_doctor(browser, tmp_path):
+    findings = [
+        {'state': state, 'name': f'{state} thing', 'found': 'x' * 120, 'advice': 'do this'}
+        for state in ('ok', 'info', 'warn', 'fail')
+    ]
+    figures = {
+        'title': 'Doctor', 'made': 'today', 'version': '0', 'self_test': True,
+        'sections': [{'title': 'Installed', 'findings': findings}],
+    }  # fmt: skip
+    page = tmp_path / 'doctor.html'
+    page.write_text(render('doctor.html.j2', figures))
+    for size in (PHONE, DESKTOP):
+        found = look(browser, page, size)
+        assert check(found, size) == []
+        assert 'fail thing' in found.text
