@@ -91,7 +91,7 @@ def test_colcon_runs_the_tests_by_pytest():
 def test_each_source_file_has_copyright_and_licence():
     if not (REPOSITORY / '.git').exists():
         pytest.skip('not a git checkout')
-    kinds = ['*.py', '*.sh', 'scripts/*', 'docker/Dockerfile*', '*.j2']
+    kinds = ['*.py', '*.sh', 'scripts/*', 'docker/Dockerfile*']
     listed = subprocess.run(
         ['git', 'ls-files', '-z', *kinds],
         cwd=REPOSITORY,

@@ -310,7 +310,7 @@ LANGUAGE = NodeInterface(
 METRICS = NodeInterface(
     'metrics_node',
     'Scores published depth against ground truth on a topic while both are played.',
-    'evaluation.md',
+    'replay.md',
     'metrics_parameters.md',
     MetricsNodeParameters,
     subscribes=(
