@@ -23,6 +23,7 @@ VERBS = {
     'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
     'report': 'write a report page of a recorded run',
+    'view': 'write a recording of a drive for the Rerun viewer',
     'engine': 'compile a bundle with TensorRT; list, explain or remove what was compiled',
     'quantize': 'make an INT8 bundle, calibrated on a recorded drive',
     'revisions': 'list, use, compare or export what was learned on this vehicle',

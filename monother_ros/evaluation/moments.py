@@ -260,6 +260,10 @@ class Transforms:
                 child = str(item.child_frame_id).lstrip('/')
                 self._parents[child] = (str(item.header.frame_id).lstrip('/'), matrix)
 
+    def roots(self) -> set[str]:
+        """Frames that are the root of a tree, such as base_link."""
+        return {parent for parent, _ in self._parents.values()} - set(self._parents)
+
     def to_base(self, frame: str) -> NDArray[np.float64] | None:
         """
         Transform from a frame to the root of its tree.
