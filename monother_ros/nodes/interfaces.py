@@ -109,7 +109,7 @@ def _camera(role: str, use: str, when: str = '') -> tuple[Topic, Topic]:
         Topic(
             f'{role}/camera_info',
             INFO,
-            f'Calibration of the {role} camera.',
+            f'Calibration of the {role.replace("rgb", "RGB")} camera.',
             reliability,
             when=when,
         ),
@@ -423,5 +423,5 @@ def _row(direction: str, topic: Topic) -> str:
         text += f' Only {topic.when}.'
     kind = short(topic.type)
     if topic.transport:
-        kind += f', or CompressedImage on `{topic.name}/compressed` (`{topic.transport}`)'
+        kind += f'; CompressedImage on `…/compressed` by `{topic.transport}`'
     return f'| {direction} | `{topic.name}` | {kind} | {qos} | {text} |'
