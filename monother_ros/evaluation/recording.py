@@ -128,6 +128,8 @@ class Recording:
     :param path: bag folder, .mcap, .db3 or .bag file.
     :param roles: role → topic names, the preferred one first.
     :param topics: role → topic name that is used as given.
+    :param index: note the place of every message first, which `entries` and all that joins or
+        seeks by stamp need; reading in order does not.
     :raises BagError: the bag cannot be read; a topic given by name is missing or of another type.
     """
 
@@ -136,6 +138,8 @@ class Recording:
         path: str | Path,
         roles: Mapping[str, tuple[str, ...]],
         topics: Mapping[str, str] | None = None,
+        *,
+        index: bool = True,
     ) -> None:
         self.path = Path(path)
         self._reader = BagReader(self.path)
@@ -144,7 +148,8 @@ class Recording:
         self.entries: dict[str, list[Entry]] = {}
         try:
             self._resolve(roles, topics or {})
-            self._index()
+            if index:
+                self._index()
         except BaseException:
             self.close()
             raise
@@ -209,6 +214,24 @@ class Recording:
         :param role: a key of the roles given at the start.
         """
         return bool(self.entries.get(role))
+
+    def count(self, role: str) -> int:
+        """
+        Number of messages of a role, as the bag says; 0 where it has no topic.
+
+        :param role: a key of the roles given at the start.
+        """
+        topic = self.topics.get(role)
+        return sum(t.count for t in self._reader.topics if t.name == topic)
+
+    def kind(self, role: str) -> str:
+        """
+        Message type of a role's topic, '' where it has none.
+
+        :param role: a key of the roles given at the start.
+        """
+        topic = self.topics.get(role)
+        return next((t.type for t in self._reader.topics if t.name == topic), '')
 
     def stream(self, roles: Iterable[str]) -> Iterator[tuple[str, Entry, BagMessage]]:
         """

@@ -110,6 +110,7 @@ class MS2:
         'none' for pairs without labels; true and false are 'auto' and 'none'.
     :param reference: scale the RGB principal point as published (Q8), not for half-pixel centres.
     :param skip_missing: leave samples without all of their files out instead of raising.
+    :param thermal_only: do without RGB images and their labels; :meth:`thermal_frame` reads then.
     :raises DatasetError: nothing is there, files are missing, or a calibration cannot be read.
     """
 
@@ -121,10 +122,12 @@ class MS2:
         *,
         reference: bool = False,
         skip_missing: bool = False,
+        thermal_only: bool = False,
     ) -> None:
         self.root = existing_folder(Path(root).expanduser(), 'MS2 root')
         self.split = split
         self.reference = reference
+        self._thermal_only = thermal_only
         asked = ('auto' if labels else 'none') if isinstance(labels, bool) else labels
         kind = ('refined' if split == 'train' else 'filtered') if asked == 'auto' else asked
         if kind not in (*LABELS, 'none'):
@@ -162,7 +165,36 @@ class MS2:
             depths = self.root / 'proj_depth' / sequence
             files['thermal label'] = depths / 'thr' / self.labels / file
             files['RGB label'] = depths / 'rgb' / self.labels / file
+        if self._thermal_only:
+            files = {what: path for what, path in files.items() if what.startswith('thermal')}
         return files
+
+    def drive(self, index: int) -> str:
+        """Name of the sequence of a sample."""
+        return self._samples[index][0]
+
+    def thermal_frame(
+        self, index: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None, NDArray[np.float64]]:
+        """
+        Thermal image as the camera delivered it.
+
+        :returns: (H, W) counts; label, (H, W) metres, 0 where unknown, or None; (3, 3) camera
+            matrix in pixels.
+        :raises DatasetError: a file cannot be read.
+        """
+        sequence, file = self._samples[checked_index(index, len(self))]
+        files = self._files(sequence, file)
+        label = None
+        if self.labels is not None:
+            label = self._label(files['thermal label'])
+        raw = read_image(files['thermal image'], np.uint16, 1)
+        return raw, label, self.calibrations[sequence].thermal
+
+    @staticmethod
+    def _label(path: Path) -> NDArray[np.float32]:
+        """Metres of a label file."""
+        return read_image(path, np.uint16, 1).astype(np.float32) / np.float32(LABEL_SCALE)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -177,9 +209,7 @@ class MS2:
         sequence, file = self._samples[checked_index(index, len(self))]
         files = self._files(sequence, file)
         depths = [
-            read_image(files[f'{kind} label'], np.uint16, 1).astype(np.float32) / LABEL_SCALE
-            if self.labels is not None
-            else None
+            self._label(files[f'{kind} label']) if self.labels is not None else None
             for kind in ('thermal', 'RGB')
         ]
         return read_pair(

@@ -16,6 +16,7 @@ from monother_ros.learning.pair_files import (
     existing_folder,
     keep_complete,
     listed,
+    read_image,
     read_pair,
     thermal_files,
 )
@@ -119,6 +120,7 @@ class Vivid:
     :param trim: cut the border of thermal labels as published; False keeps all of them (Q20).
     :param reference: scale the RGB principal point as published (Q8) where the sizes differ.
     :param skip_missing: leave samples without all of their files out instead of raising.
+    :param thermal_only: do without RGB images and their labels; :meth:`thermal_frame` reads then.
     :raises DatasetError: nothing is there, files are missing, or a calibration cannot be read.
     """
 
@@ -131,12 +133,14 @@ class Vivid:
         trim: bool = True,
         reference: bool = False,
         skip_missing: bool = False,
+        thermal_only: bool = False,
     ) -> None:
         self.root = existing_folder(Path(root).expanduser(), 'ViViD root')
         self.split = split
         self.labels = labels
         self.trim = trim
         self.reference = reference
+        self._thermal_only = thermal_only
         samples = []
         for drive in listed(self.root, f'{split}_outdoor.txt', SPLITS, split):
             what = f'ViViD {split}: thermal images of {drive}'
@@ -168,7 +172,34 @@ class Vivid:
         if self.labels:
             files['thermal label'] = folder / 'Depth_T' / f'{name}.npy'
             files['RGB label'] = folder / 'Depth_RGB' / f'{name}.npy'
+        if self._thermal_only:
+            files = {what: path for what, path in files.items() if what.startswith('thermal')}
         return files
+
+    def drive(self, index: int) -> str:
+        """Name of the drive of a sample."""
+        return self._samples[index][0]
+
+    def thermal_frame(
+        self, index: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None, NDArray[np.float64]]:
+        """
+        Thermal image as the camera delivered it.
+
+        :returns: (H, W) counts; label, metres, 0 where unknown, of its own size, or None; (3, 3)
+            camera matrix in pixels of the image.
+        :raises DatasetError: a file cannot be read.
+        """
+        drive, name = self._samples[checked_index(index, len(self))]
+        files = self._files(drive, name)
+        label = self._label(files['thermal label']) if self.labels else None
+        raw = read_image(files['thermal image'], np.uint16, 1)
+        return raw, label, self._cameras[drive][0]
+
+    def _label(self, path: Path) -> NDArray[np.float32]:
+        """Thermal label, with its border cut as asked for."""
+        depth = _read_depth(path)
+        return without_border(depth) if self.trim else depth
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -184,9 +215,7 @@ class Vivid:
         files = self._files(drive, name)
         thermal_depth = rgb_depth = None
         if self.labels:
-            thermal_depth = _read_depth(files['thermal label'])
-            if self.trim:
-                thermal_depth = without_border(thermal_depth)
+            thermal_depth = self._label(files['thermal label'])
             rgb_depth = _read_depth(files['RGB label'])
         return read_pair(
             files,

@@ -57,6 +57,7 @@ class Drive:
     :param part: part of the path that the drive goes to and fro over; see sim/laps.py. None takes
         the whole path.
     :param lidar: whether the LiDAR measures, too.
+    :param rgb: whether the RGB camera takes pictures, too.
     :raises SimulationError: the drive is shorter than one frame per segment.
     """
 
@@ -66,6 +67,7 @@ class Drive:
     compressed: bool = False
     part: tuple[float, float] | None = None
     lidar: bool = True
+    rgb: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an empty drive."""
@@ -108,11 +110,10 @@ class Drive:
             '/ground_truth/conditions': 'std_msgs/msg/String',
             '/thermal/image_raw': IMAGE,
             '/thermal/camera_info': CAMERA_INFO,
-            **rgb,
-            '/rgb/camera_info': CAMERA_INFO,
+            **({**rgb, '/rgb/camera_info': CAMERA_INFO} if self.rgb else {}),
             **({'/lidar/points': 'sensor_msgs/msg/PointCloud2'} if self.lidar else {}),
             '/ground_truth/thermal/depth': IMAGE,
-            '/ground_truth/rgb/depth': IMAGE,
+            **({'/ground_truth/rgb/depth': IMAGE} if self.rgb else {}),
         }
 
 
@@ -160,7 +161,7 @@ class FrameMaker:
             content = f'{config.time_of_day}/{config.weather}'
             records.append(Record(start, '/ground_truth/conditions', messages.text(content)))
         for sensor in sorted(OFFSETS, key=OFFSETS.__getitem__):
-            if sensor == 'lidar' and not drive.lidar:
+            if not getattr(drive, sensor, True):
                 continue
             frame = simulator.frame(time + OFFSETS[sensor], {sensor})
             stamp = frame.stamp_ns

@@ -11,8 +11,10 @@ the usual frame, and with several models the best and the worst are taken of the
 from __future__ import annotations
 
 import io
+import operator
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -43,6 +45,69 @@ class KeptFrame:
     condition: str
     abs_rel: float
     data: bytes
+
+
+class Keeper:
+    """Frames that are kept: of each condition the best, the worst and those that were drawn."""
+
+    def __init__(self) -> None:
+        """See the class."""
+        self._best: dict[str, int] = {}
+        self._worst: dict[str, int] = {}
+        self._drawn: dict[str, list[int]] = {}
+        self._frames: dict[int, KeptFrame] = {}
+
+    @property
+    def frames(self) -> list[KeptFrame]:
+        """What is kept, in the order of time; without those whose content is lost."""
+        kept = (self._frames[index] for index in sorted(self._frames))
+        return [frame for frame in kept if frame.data]
+
+    def wants(self, index: int, condition: str, abs_rel: float) -> bool:
+        """
+        Whether a frame would be kept, so that others need not be compressed.
+
+        :param index: of the frame, later than all before. :param condition: name.
+        :param abs_rel: of the frame.
+        """
+        if condition not in self._best:
+            return True
+        best, worst = (self._frames[k[condition]].abs_rel for k in (self._best, self._worst))
+        drawn = self._drawn[condition]
+        lowest = len(drawn) < DRAWN or priority(index) < max(map(priority, drawn))
+        return abs_rel < best or abs_rel > worst or lowest
+
+    def offer(self, frame: KeptFrame, forget: Callable[[int], None]) -> None:
+        """
+        Keep a frame where :meth:`wants` would say so.
+
+        :param frame: later than all before.
+        :param forget: called with the numbers of frames that are let go for it.
+        """
+        if not self.wants(frame.index, frame.condition, frame.abs_rel):
+            return
+        name, before = frame.condition, set(self._frames)
+        self._frames[frame.index] = frame
+        for places, better in ((self._best, operator.lt), (self._worst, operator.gt)):
+            held = places.get(name)
+            if held is None or better(frame.abs_rel, self._frames[held].abs_rel):
+                places[name] = frame.index
+        drawn = [*self._drawn.get(name, []), frame.index]
+        self._drawn[name] = sorted(drawn, key=priority)[:DRAWN]
+        wanted = {*self._best.values(), *self._worst.values()}
+        wanted.update(*self._drawn.values())
+        for index in before - wanted:
+            del self._frames[index]
+            forget(index)
+
+    def fill(self, stored: Callable[[int], bytes | None]) -> None:
+        """
+        Put the content of frames in place that were offered without it.
+
+        :param stored: gives the content of a frame by its number, or None.
+        """
+        for index, frame in list(self._frames.items()):
+            self._frames[index] = replace(frame, data=stored(index) or b'')
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import SettingsError
-from monother_ros.core.frames import RgbFrame, ThermalFrame
+from monother_ros.core.frames import ThermalFrame
+
+IMAGES = ('.png', '.tiff', '.tif', '.pgm')
+"""Endings of thermal images in a folder."""
+
+T = TypeVar('T', int, float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,6 @@ class SourceFrame:
     :param truth: (H, W) metres along the optical axis; 0 and NaN unknown, +inf for sky. Of the
         size of the image or of another one with the same field of view. None where there is none.
     :param condition: name for tables.
-    :param rgb: of about the same time, for pictures; or None.
     :param apart: it does not follow the frame before: another drive, another place.
     """
 
@@ -33,7 +37,6 @@ class SourceFrame:
     frame: ThermalFrame
     truth: NDArray[Any] | None = None
     condition: str = ''
-    rgb: RgbFrame | None = None
     apart: bool = False
 
 
@@ -79,10 +82,12 @@ class SourceOptions:
         lidar, static, condition.
     :param calibration: camera_info file of the thermal camera, instead of the bag's.
     :param extrinsics: file with 4x4 numbers, X_thermal = T X_lidar, instead of /tf_static.
+    :param truth_scale: counts per metre of whole numbers in files: 256 (KITTI, MS2), 1000 (mm).
     :param slop: greatest difference of the stamps of image and ground truth, seconds.
     :param points: read the points of the range sensor as an input.
     :param labels: of MS2: filtered or refined. :param trim: the border rule of ViViD.
-    :param cache: folder for worlds that are rendered; None beside the working folder.
+    :param rate: frames per second of images without stamps.
+    :param cache: folder for worlds that are rendered; None for ~/.cache/monother_ros/worlds.
     :param workers: processes that render worlds; 0 for one per core.
     """
 
@@ -90,10 +95,12 @@ class SourceOptions:
     topics: dict[str, str] = field(default_factory=dict)
     calibration: Path | None = None
     extrinsics: Path | None = None
+    truth_scale: float = 256.0
     slop: float = 0.05
     points: bool = False
     labels: str = 'filtered'
     trim: bool = True
+    rate: float = 10.0
     cache: Path | None = None
     workers: int = 0
 
@@ -108,5 +115,69 @@ def open_source(text: str, options: SourceOptions | None = None) -> FrameSource:
     :raises SettingsError: it is none of these.
     :raises MonotherError: it cannot be read.
     """
-    msg = f'{text}: no kind of source takes it ({options})'
-    raise SettingsError(msg)
+    chosen = options or SourceOptions()
+    kind, _, rest = text.partition(':')
+    if kind == 'sim':
+        from monother_ros.evaluation.evaluate.sim_source import open_world
+
+        return open_world(rest, chosen)
+    if kind in ('ms2', 'vivid'):
+        from monother_ros.evaluation.evaluate.tree_source import open_tree
+
+        return open_tree(kind, rest, chosen)
+    path = Path(text).expanduser()
+    if path.is_dir() and any(f.suffix in IMAGES for f in path.iterdir()):
+        from monother_ros.evaluation.evaluate.folder_source import FolderSource
+
+        return FolderSource(path, chosen)
+    from monother_ros.evaluation.evaluate.bag_source import BagSource
+
+    return BagSource(path, chosen)
+
+
+def parse_words(text: str) -> tuple[list[str], dict[str, str]]:
+    """
+    Words and settings of a source, such as ``street,night,seed=7``.
+
+    :param text: separated by commas.
+    :returns: the words without =, and the value of each name.
+    """
+    words: list[str] = []
+    named: dict[str, str] = {}
+    for item in text.split(','):
+        name, equals, value = item.strip().partition('=')
+        if equals:
+            named[name] = value
+        elif name:
+            words.append(name)
+    return words, named
+
+
+def number(kind: type[T], named: dict[str, str], name: str, usual: T) -> T:
+    """
+    Setting that is a number; it is taken out.
+
+    :param kind: int or float. :param named: settings. :param name: of this one.
+    :param usual: value where it is not given.
+    :raises SettingsError: it is no number.
+    """
+    value = named.pop(name, None)
+    if value is None:
+        return usual
+    try:
+        return kind(value)  # type: ignore[call-arg]
+    except ValueError as err:
+        msg = f'{name}={value} is no number'
+        raise SettingsError(msg) from err
+
+
+def refuse_rest(named: dict[str, str], known: str) -> None:
+    """
+    Refuse settings that nobody has taken.
+
+    :param named: what is left. :param known: names, for the message.
+    :raises SettingsError: something is left.
+    """
+    if named:
+        msg = f'{", ".join(named)}: not known here; use {known}'
+        raise SettingsError(msg)
