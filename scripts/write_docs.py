@@ -26,7 +26,7 @@ def generated() -> dict[str, str]:
     """Content of each generated file by its path in the repository."""
     files = {'docs/nodes.md': markdown(), 'docs/commands.md': commands_markdown()}
     for node in NODES:
-        source = (node.kind, node.name.replace('_', ' '), node.kind.__module__)
+        source = (node.kind, node.name.replace('_', ' '))
         files[f'docs/{node.parameters}'] = markdown_text(*source)
         files[f'config/{node.name.removesuffix("_node")}.yaml'] = yaml_text(*source)
     return files

@@ -3,13 +3,11 @@
 """
 Parameters of the language node: one dataclass is the source of declaration, checks, YAML and docs.
 
-``python -m monother_ros.ros.language_parameters`` prints the table of docs/language_parameters.md,
-with the argument ``yaml`` the file config/language.yaml.
+``python scripts/write_docs.py`` writes the table of docs and the file in config from it.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -126,12 +124,3 @@ class LanguageNodeParameters(NodeParameters):
             return rigid_transform(list(self.extrinsics), 'extrinsics')
         except CalibrationError as err:
             raise SettingsError(str(err)) from err
-
-
-if __name__ == '__main__':
-    from monother_ros.ros.parameter_texts import markdown_text, yaml_text
-
-    arguments = (LanguageNodeParameters, 'language node', 'monother_ros.ros.language_parameters')
-    sys.stdout.write(
-        yaml_text(*arguments) if 'yaml' in sys.argv[1:] else markdown_text(*arguments)
-    )

@@ -3,13 +3,11 @@
 """
 Parameters of the metrics node: one dataclass is the source of declaration, checks, YAML and docs.
 
-``python -m monother_ros.ros.metrics_parameters`` prints the table of docs/metrics_parameters.md,
-with the argument ``yaml`` the file config/metrics.yaml.
+``python scripts/write_docs.py`` writes the table of docs and the file in config from it.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,14 +128,3 @@ class MetricsNodeParameters(NodeParameters):
         :raises SettingsError: the numbers are not a rigid transform.
         """
         return pose_of(self.lidar_extrinsics, 'lidar_extrinsics')
-
-
-TEXT = (MetricsNodeParameters, 'metrics node', 'monother_ros.ros.metrics_parameters')
-"""Arguments with which ros/parameter_texts.py writes config/metrics.yaml and the page of docs."""
-
-
-if __name__ == '__main__':
-    from monother_ros.ros.parameter_texts import markdown_text, yaml_text
-
-    text = yaml_text if 'yaml' in sys.argv[1:] else markdown_text
-    sys.stdout.write(text(*TEXT))

@@ -17,20 +17,19 @@ def _yaml_value(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def yaml_text(kind: type[NodeParameters], node: str, module: str) -> str:
+def yaml_text(kind: type[NodeParameters], node: str) -> str:
     """
     Content of a parameter file: every parameter with its default and a comment.
 
     :param kind: the node's parameters.
     :param node: the node in words, e.g. 'depth node'.
-    :param module: module that prints the file.
     """
     lines = [
         '# SPDX-FileCopyrightText: 2026 monother_ros authors',
         '# SPDX-License-Identifier: Apache-2.0',
         '#',
         f'# Parameters of the {node}, all at their defaults.',
-        f'# Printed by: python -m {module} yaml',
+        f'# Written by python scripts/write_docs.py from {kind.__module__}.',
         '',
         '/**:',
         '  ros__parameters:',
@@ -55,12 +54,12 @@ def _wrapped(text: str, width: int) -> list[str]:
     return [f'    # {part}' for part in (*lines, line)]
 
 
-def markdown_text(kind: type[NodeParameters], node: str, module: str) -> str:
+def markdown_text(kind: type[NodeParameters], node: str) -> str:
     """Content of a page of docs: one table of all parameters; arguments as :func:`yaml_text`."""
     lines = [
         f'# Parameters of the {node}',
         '',
-        f'Printed by `python -m {module}`; the source is the dataclass there. '
+        f'Written by `python scripts/write_docs.py`; the source is `{kind.__module__}`. '
         f"A parameter that changes 'when configured' {RESTART}.",
         '',
         '| Parameter | Type | Default | Allowed | Change | Meaning |',

@@ -3,13 +3,11 @@
 """
 Parameters of the depth node: one dataclass is the source of declaration, checks, YAML and docs.
 
-``python -m monother_ros.ros.parameters`` prints the table of docs/parameters.md, with the argument
-``yaml`` the file config/depth.yaml.
+``python scripts/write_docs.py`` writes the table of docs and the file in config from it.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -336,10 +334,6 @@ def pose_of(values: Sequence[float], name: str) -> np.ndarray[Any, np.dtype[np.f
     return matrix
 
 
-TEXT = (DepthNodeParameters, 'depth node', 'monother_ros.ros.parameters')
-"""Arguments with which ros/parameter_texts.py writes config/depth.yaml and docs/parameters.md."""
-
-
 def specs() -> dict[str, ParameterSpec]:
     """Specification of each parameter of the depth node; see parameter_specs.specs."""
     return parameter_specs.specs(DepthNodeParameters)
@@ -358,10 +352,3 @@ def declare(node: Any) -> None:
 def read(node: Any) -> DepthNodeParameters:
     """Read the parameters of a depth node; see parameter_specs.read."""
     return parameter_specs.read(node, DepthNodeParameters)
-
-
-if __name__ == '__main__':
-    from monother_ros.ros.parameter_texts import markdown_text, yaml_text
-
-    text = yaml_text if 'yaml' in sys.argv[1:] else markdown_text
-    sys.stdout.write(text(*TEXT))

@@ -19,18 +19,21 @@ from monother_ros.ros.parameter_specs import defaults, specs
 from monother_ros.ros.parameter_texts import markdown_text, yaml_text
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (LanguageNodeParameters, 'language node', 'monother_ros.ros.language_parameters')
 
 
 def test_yaml_file_lists_every_parameter_with_its_default():
     text = (ROOT / 'config' / 'language.yaml').read_text()
     assert yaml.safe_load(text)['/**']['ros__parameters'] == defaults(LanguageNodeParameters)
-    assert text == yaml_text(*TEXT), 'run: python -m monother_ros.ros.language_parameters yaml'
+    assert text == yaml_text(LanguageNodeParameters, 'language node'), (
+        'run: python scripts/write_docs.py'
+    )
 
 
 def test_table_in_docs_is_up_to_date():
     text = (ROOT / 'docs' / 'language_parameters.md').read_text()
-    assert text == markdown_text(*TEXT), 'run: python -m monother_ros.ros.language_parameters'
+    assert text == markdown_text(LanguageNodeParameters, 'language node'), (
+        'run: python scripts/write_docs.py'
+    )
 
 
 def test_every_parameter_is_described_and_every_number_has_a_range():

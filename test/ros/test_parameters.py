@@ -14,7 +14,6 @@ import yaml
 from monother_ros.core.errors import SettingsError
 from monother_ros.ros.parameter_texts import markdown_text, yaml_text
 from monother_ros.ros.parameters import (
-    TEXT,
     DepthNodeParameters,
     declare,
     defaults,
@@ -34,12 +33,16 @@ def test_yaml_file_lists_every_parameter_with_default_and_comment():
     for name in defaults():
         row = next(i for i, line in enumerate(lines) if line.strip().startswith(f'{name}:'))
         assert lines[row - 1].strip().startswith('# '), f'{name} has no comment'
-    assert text == yaml_text(*TEXT), 'run: python -m monother_ros.ros.parameters yaml'
+    assert text == yaml_text(DepthNodeParameters, 'depth node'), (
+        'run: python scripts/write_docs.py'
+    )
 
 
 def test_table_in_docs_is_up_to_date():
     text = (ROOT / 'docs' / 'parameters.md').read_text()
-    assert text == markdown_text(*TEXT), 'run: python -m monother_ros.ros.parameters'
+    assert text == markdown_text(DepthNodeParameters, 'depth node'), (
+        'run: python scripts/write_docs.py'
+    )
     assert all(f'| `{name}` |' in text for name in defaults())
 
 
