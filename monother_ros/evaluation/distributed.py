@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -42,6 +43,14 @@ TOPIC = 'monother-frames'
 
 TELL_EVERY = 0.5
 """Seconds between two words of a worker about how far it is."""
+
+LOOK_EVERY = 2.0
+"""Seconds after which the workers are looked at where nothing was finished."""
+
+PATIENCE = 30.0
+"""Seconds to wait for a worker where none is left; a new one may be on its way."""
+
+AGAIN = 'start it again and give the same command: what is noted in the journal is not done twice'
 
 CONNECT_TIMEOUT = '15s'
 """How long to wait for the scheduler of a cluster."""
@@ -158,8 +167,8 @@ def run_units(
     :param workers: who does it.
     :param progress: called with the units done, and the frames done and known of so far.
     :returns: outcomes in the order of the units, whoever did them and whenever.
-    :raises ClusterError: Dask is not installed, or the cluster cannot be reached or has no
-        workers.
+    :raises ClusterError: Dask is not installed; or the cluster cannot be reached, has no workers
+        that can be used, or is lost.
     """
     if not units:
         return []
@@ -181,15 +190,14 @@ def run_units(
             units,
             pure=False,
         )
-        places = {future.key: k for k, future in enumerate(futures)}
+        places = {future: k for k, future in enumerate(futures)}
         outcomes: list[Outcome[R]] = [Outcome(None, 'not done')] * len(units)
-        for future in distributed.as_completed(futures):
-            outcomes[places[future.key]] = _outcome(distributed, future)
+        for future in _completed(distributed, client, set(futures)):
+            outcomes[places[future]] = _outcome(distributed, future)
             # what has come back is forgotten, or a worker lost later would have it done again
             future.release()
             finished += 1
             say(finished, *_sums(told))
-        client.unsubscribe_topic(TOPIC)
     return outcomes
 
 
@@ -218,6 +226,39 @@ def _work(
         return Outcome(function(unit, threads, say))
     except MonotherError as err:
         return Outcome(None, str(err))
+
+
+def _completed(distributed: Any, client: Any, pending: set[Any]) -> Iterator[Any]:
+    """
+    Units as they are over.
+
+    :raises ClusterError: the scheduler is gone, or no worker has been left for some time.
+    """
+    alone = 0.0
+    while pending:
+        done = _finished(distributed, pending)
+        alone = 0.0 if done or client.nthreads() else alone + LOOK_EVERY
+        if alone >= PATIENCE:
+            msg = f'all workers are gone for {alone:.0f} s; {AGAIN}'
+            raise ClusterError(msg)
+        pending -= done
+        yield from done
+
+
+def _finished(distributed: Any, pending: set[Any]) -> set[Any]:
+    """
+    Units that are over now; waits a moment for one.
+
+    :raises ClusterError: the scheduler is gone.
+    """
+    try:
+        found: set[Any] = distributed.wait(pending, LOOK_EVERY, 'FIRST_COMPLETED').done
+    except distributed.TimeoutError:
+        return set()
+    except CancelledError as err:
+        msg = f'the connection to the scheduler was lost; {AGAIN}'
+        raise ClusterError(msg) from err
+    return found
 
 
 def _outcome(distributed: Any, future: Any) -> Any:
@@ -252,6 +293,10 @@ def _client(
 ) -> Iterator[tuple[Any, dict[str, int]]]:
     """Client of the workers, and how many there are on each host."""
     with contextlib.ExitStack() as stack:
+        # what Dask has to say about lost connections is said in our errors
+        logger = logging.getLogger('distributed')
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL + 1)
         if workers.cluster:
             try:
                 client = distributed.Client(workers.cluster, timeout=CONNECT_TIMEOUT)
