@@ -182,6 +182,9 @@ def test_extras_and_executables_exist():
         for name in group.split(',')
     }
     assert named and named <= extras()
+    assert {f'`{name}`' for name in extras()} <= set(
+        re.findall(r'`[a-z-]+`', PAGES['docs/install.md'])
+    ), 'an extra is not explained'
     run = set(re.findall(r'ros2 run monother_ros (\w+)', text))
     assert run and run <= executables()
 
