@@ -75,8 +75,10 @@ setup(
         'openvino': ['openvino>=2024.4'],
         'sim': ['rosbags>=0.10', 'embreex', 'tqdm'],
         # recordings for the Rerun viewer
-        'view': ['rosbags>=0.10', 'rerun-sdk>=0.23'],
+        'view': ['rosbags>=0.10', 'rerun-sdk>=0.27'],
         'report': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3'],
+        # accuracy on recordings; worlds that are simulated need 'sim', too
+        'evaluate': ['rosbags>=0.10', 'matplotlib>=3.7', 'jinja2>=3', 'tqdm'],
         # many recordings at once, on the cores of a machine or on a cluster
         'cluster': ['dask[distributed]>=2024.4'],
         'train': [

@@ -22,6 +22,7 @@ VERBS = {
     'pairs': 'show image pairs of a data set with their calibration',
     'train': 'train a depth network by a recipe',
     'convert': 'make a model bundle of a checkpoint of MonoTher-Depth',
+    'evaluate': 'measure models on recordings with ground truth',
     'report': 'write a report page of a recorded run',
     'view': 'write a recording of a drive for the Rerun viewer',
     'engine': 'compile a bundle with TensorRT; list, explain or remove what was compiled',

@@ -282,7 +282,7 @@ def _notes(
     if settings.bootstrap and few:
         notes.append(
             f'Fewer than {FEW_BLOCKS} blocks of {settings.block:g} s: the intervals of '
-            f'{", ".join(few)} are too narrow, or there are none. Record longer drives.'
+            f'{"; ".join(few)} are too narrow, or there are none. Record longer drives.'
         )
     if settings.told_only:
         notes.append('Only pixels that a robot would publish are scored; see "told".')
