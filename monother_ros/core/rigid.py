@@ -75,8 +75,9 @@ def _from_quaternion(numbers: NDArray[np.float64], name: str) -> NDArray[np.floa
     """Matrix of x y z qx qy qz qw."""
     x, y, z, w = numbers[3:]
     norm = x * x + y * y + z * z + w * w
-    if norm < 1e-12:
-        msg = f'the quaternion of {name} is zero and no rotation; it is x y z w'
+    if not 1e-12 <= norm < np.inf:
+        size = 'zero' if norm < 1 else 'too large'
+        msg = f'the quaternion of {name} is {size} and no rotation; it is x y z w'
         raise CalibrationError(msg)
     return pose_matrix(numbers[:3], numbers[3:])
 

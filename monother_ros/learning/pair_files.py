@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from monother_ros.core.encoded import encoded_problem
 from monother_ros.core.errors import DatasetError
 from monother_ros.core.thermal import MIN_SPAN, percentile_bounds
 from monother_ros.learning.datasets import PairSample
@@ -154,10 +155,18 @@ def read_image(path: Path, dtype: type[np.generic], channels: int) -> NDArray[An
     :returns: (H, W), or (H, W, 3) in RGB order; a view of the decoder's BGR memory.
     :raises DatasetError: the file is missing, damaged or of another type.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as err:
+        msg = f'{path} is missing'
+        raise DatasetError(msg) from err
+    except OSError as err:
+        msg = f'{path} cannot be read: {err}'
+        raise DatasetError(msg) from err
+    problem = encoded_problem(data) or ('' if data else 'it is empty')
+    image = None if problem else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        reason = 'cannot be decoded as an image' if path.is_file() else 'is missing'
-        msg = f'{path} {reason}'
+        msg = f'{path} cannot be decoded as an image: {problem or "it is damaged"}'
         raise DatasetError(msg)
     found = image.shape[2] if image.ndim == 3 else 1
     if image.dtype != dtype or (found < 3) != (channels < 3):

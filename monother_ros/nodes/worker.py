@@ -32,6 +32,13 @@ LOG_PERIOD = 5.0
 GAP = 2.0
 """Seconds without an image after which what the pipeline remembers is forgotten."""
 
+LATE = (0.5, 3)
+"""Seconds by which an image may be older than the one before it, and how many such in a row, that
+have come in the wrong order. What is older, or goes on, is time that has jumped back."""
+
+LATE_REASON = 'late: a newer image came before it'
+"""Reason by which an image in the wrong order is counted."""
+
 _CAUSES = ('truncated', 'step', 'empty', 'damaged', 'thermal picture', 'encoding')
 
 
@@ -86,6 +93,7 @@ class FrameWorker:
         self._throttle = Throttle(LOG_PERIOD)
         self._last_stamp: int | None = None
         self._last_received: float | None = None
+        self._late = 0
         self._thread = threading.Thread(target=self._run, name='depth', daemon=True)
 
     def start(self) -> None:
@@ -141,6 +149,9 @@ class FrameWorker:
         started = time.monotonic()
         msg, statistics = arrival.message, self._statistics
         stamp = stamp_ns(msg)
+        if self._out_of_order(stamp):
+            statistics.count(LATE_REASON)
+            return
         self._follow_time(stamp, arrival.received)
         statistics.frame_id = msg.header.frame_id
         wanted = self._outputs.wanted()
@@ -210,6 +221,12 @@ class FrameWorker:
         if intrinsics is None or self._pipeline.settings.output_size == 'image':
             return intrinsics
         return intrinsics.scaled(*self._pipeline.engine.bundle.input_size)
+
+    def _out_of_order(self, stamp: int) -> bool:
+        """Whether an image is a little older than the one before: its depth would be no news."""
+        before = 0 if self._last_stamp is None else self._last_stamp - stamp
+        self._late = self._late + 1 if 0 < before <= LATE[0] * 1e9 else 0
+        return 0 < self._late <= LATE[1]
 
     def _follow_time(self, stamp: int, received: float) -> None:
         """Start afresh after a jump backwards (a bag that loops) or a long silence."""

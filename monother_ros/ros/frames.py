@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 
+from monother_ros.core.encoded import encoded_problem
 from monother_ros.core.errors import BagError
 from monother_ros.ros.newbag import new_bag, offered_qos
 
@@ -65,9 +66,15 @@ def load_thermal(file: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     :returns: (H, W) uint16 counts or uint8 grey values, as stored.
     :raises BagError: the file is no image with one channel of 8 or 16 bits.
     """
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    try:
+        data = file.read_bytes()
+    except OSError as err:
+        msg = f'{file} cannot be read: {err}'
+        raise BagError(msg) from err
+    problem = encoded_problem(data) or ('' if data else 'it is empty')
+    image = None if problem else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        msg = f'{file} cannot be read as an image'
+        msg = f'{file} cannot be read as an image: {problem or "it is damaged"}'
         raise BagError(msg)
     if image.ndim == 3 and (image == image[..., :1]).all():
         image = np.ascontiguousarray(image[..., 0])

@@ -49,6 +49,8 @@ __all__ = [
 TELEMETRY_ROWS = 4
 """Most rows that a thermal camera puts beside its picture (Boson 2, Lepton up to 4)."""
 
+_FIELDS = ('encoding', 'height', 'width', 'step', 'data')
+
 _NAMED = {
     'mono8': ('u1', 1),
     'mono16': ('u2', 1),
@@ -137,8 +139,12 @@ def message_to_array(msg: Any, expected_height: int | None = None) -> NDArray[An
         a generic encoding such as 8UC3 is left as it is.
     :raises MessageError: see :func:`image_view`.
     """
-    if hasattr(msg, 'format'):
+    if hasattr(msg, 'format') and hasattr(msg, 'data'):
         return strip_telemetry(compressed_to_array(msg), expected_height)
+    lost = [name for name in _FIELDS if not hasattr(msg, name)]
+    if lost:
+        text = f'the image has no field {", ".join(lost)}: its definition in the bag is damaged'
+        raise MessageError(text)
     if is_unusual(msg.encoding):
         return strip_telemetry(unusual_to_rgb(msg), expected_height)
     view = image_view(msg, expected_height)
@@ -268,7 +274,11 @@ def _element(encoding: str) -> tuple[np.dtype[Any], int]:
 
 def _either(msg: Any, name: str) -> Any:
     """Field of a CameraInfo, whose matrices are upper-case in ROS 1."""
-    return getattr(msg, name) if hasattr(msg, name) else getattr(msg, name.upper())
+    for written in (name, name.upper()):
+        if hasattr(msg, written):
+            return getattr(msg, written)
+    text = f'camera_info has no field {name}: its definition in the bag is damaged'
+    raise CalibrationError(text)
 
 
 def _name(msg: Any) -> str:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from monother_ros.core.encoded import encoded_problem
 from monother_ros.core.errors import MessageError
 
 # OpenCV names a pattern by its second row, ROS by its first
@@ -29,13 +30,6 @@ _YUV = {
     'nv21': cv2.COLOR_YUV2RGB_NV21,
 }
 _DEPTH_HEADER = struct.Struct('<iff')
-_PNG = b'\x89PNG\r\n\x1a\n'
-_JPEG = b'\xff\xd8'
-_MARKER = struct.Struct('>BBH')
-
-MOST_PIXELS = 1 << 26
-"""Pixels that a compressed picture may declare: a few bytes of a damaged header can ask for
-gigabytes, which are filled before the damage is found."""
 
 
 def is_unusual(encoding: str) -> bool:
@@ -102,57 +96,6 @@ def unusual_to_rgb(msg: Any) -> NDArray[Any]:
     raise MessageError(text)
 
 
-def _check_compressed(data: bytes, form: str) -> None:
-    """
-    Refuse a PNG or JPEG that declares too large a picture or has lost its end.
-
-    Older decoders fill the rest of a cut off JPEG with grey and say nothing, and allocate what
-    the chunks of a PNG declare.
-
-    :raises MessageError: see above.
-    """
-    lost = data.startswith(_JPEG) and b'\xff\xd9' not in data
-    if lost or (data.startswith(_PNG) and not _has_all_chunks(data)):
-        text = f'compressed image ({form}) is damaged: its end is missing; drop it'
-        raise MessageError(text)
-    width, height = _declared_size(data)
-    if width * height > MOST_PIXELS:
-        text = (
-            f'compressed image ({form}) declares {width}x{height} pixels in {len(data)} bytes: '
-            'its header is damaged; drop it, and check the transport'
-        )
-        raise MessageError(text)
-
-
-def _has_all_chunks(data: bytes) -> bool:
-    """Whether the chunks of a PNG follow each other up to the last one."""
-    place = len(_PNG)
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from('>I4s', data, place)
-        place += 12 + length
-        if kind == b'IEND':
-            return True
-    return False
-
-
-def _declared_size(data: bytes) -> tuple[int, int]:
-    """Width and height in the header of a PNG or JPEG; 0 where they are not found."""
-    if data.startswith(_PNG) and len(data) >= 24:
-        width, height = struct.unpack('>II', data[16:24])
-        return int(width), int(height)
-    place = len(_JPEG)
-    while data.startswith(_JPEG) and place + 9 <= len(data):
-        lead, kind, length = _MARKER.unpack_from(data, place)
-        if lead != 0xFF:
-            break
-        # start of frame: C0 to CF but for tables (C4, CC) and an extension (C8)
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from('>HH', data, place + 5)
-            return int(width), int(height)
-        place += 1 if kind == 0xFF else 2 + length
-    return 0, 0
-
-
 def compressed_to_array(msg: Any) -> NDArray[Any]:
     """
     Picture of a sensor_msgs/CompressedImage: PNG, JPEG, or compressedDepth of PNG.
@@ -177,7 +120,10 @@ def compressed_to_array(msg: Any) -> NDArray[Any]:
             raise MessageError(text)
         header = _DEPTH_HEADER.unpack(data[: _DEPTH_HEADER.size].tobytes())
         data = data[_DEPTH_HEADER.size :]
-    _check_compressed(data.tobytes(), form)
+    problem = encoded_problem(data.tobytes())
+    if problem:
+        text = f'compressed image ({form}) is damaged: {problem}; drop it, and check the transport'
+        raise MessageError(text)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as err:
