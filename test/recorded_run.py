@@ -107,6 +107,22 @@ def points_of(depth, confidence):
     return np.stack([x, y, depth, confidence, depth * 0], -1).reshape(-1, 5)
 
 
+def odometry(k, stamp):
+    """The vehicle half a metre further with each frame, turning left."""
+    pose = T['geometry_msgs/msg/Pose'](
+        T['geometry_msgs/msg/Point'](0.5 * k, 0.1 * k, 0.0),
+        T['geometry_msgs/msg/Quaternion'](0.0, 0.0, np.sin(0.01 * k), np.cos(0.01 * k)),
+    )
+    zero = T['geometry_msgs/msg/Vector3'](0.0, 0.0, 0.0)
+    twist = T['geometry_msgs/msg/Twist'](zero, zero)
+    return T['nav_msgs/msg/Odometry'](
+        header(stamp, 'odom'),
+        'base_link',
+        T['geometry_msgs/msg/PoseWithCovariance'](pose, np.zeros(36)),
+        T['geometry_msgs/msg/TwistWithCovariance'](twist, np.zeros(36)),
+    )
+
+
 def transform(parent, child, xyz, quaternion):
     vector = T['geometry_msgs/msg/Vector3'](*xyz)
     turn = T['geometry_msgs/msg/Quaternion'](*quaternion)
@@ -181,6 +197,12 @@ def write_input(path, drive):
                 bag.add('/rgb/image_raw', rgb, stamp + 7_000_000)
             if drive.truth:
                 bag.add('/ground_truth/thermal/depth', image(truth_of(k), '32FC1', stamp), stamp)
+            if 'odometry' in drive.inputs:
+                bag.add('/wheel/odom', odometry(k, stamp), stamp)
+            if 'tf' in drive.inputs:
+                moved = transform('odom', 'base_link', (0.5 * k, 0, 0), (0, 0, 0, 1))
+                moved.header = header(stamp, 'odom')
+                bag.add('/tf', T['tf2_msgs/msg/TFMessage']([moved]), stamp)
             if 'lidar' in drive.inputs:
                 scan = rng.uniform(-5, 20, (200, 4)).astype(np.float32)
                 message = cloud(scan, ('x', 'y', 'z', 'intensity'), stamp, 'lidar_frame')

@@ -252,7 +252,10 @@ class _View:
                     if result.depth is None or entry.stamp not in self._shown:
                         continue
                     self._scene.at(entry.stamp, number)
-                    self._scene.scalar('milliseconds', 1000 * sum(result.timings.values()))
+                    total = 1000 * sum(result.timings.values())
+                    self._scene.scalar('pipeline', total, view_scene.TIMING)
+                    engine_ms = 1000 * result.timings['engine']
+                    self._scene.scalar('engine', engine_ms, view_scene.TIMING)
                     self._scene.scalar('applied_scale', result.scale)
                     self._frame(entry.stamp, number, result.depth, result.confidence, truth)
                     number += 1

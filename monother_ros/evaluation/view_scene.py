@@ -29,7 +29,7 @@ RGB = f'{VEHICLE}/rgb'
 LIDAR = f'{VEHICLE}/lidar'
 CLOUD = f'{THERMAL}/cloud'
 TRAJECTORY = f'{ROOT}/trajectory'
-PLOTS = 'plots'
+PLOTS, TIMING = 'plots', 'timing'
 CONDITION, DIAGNOSTICS = 'condition', 'diagnostics'
 
 DEPTH_UNIT = 256.0
@@ -37,6 +37,9 @@ DEPTH_UNIT = 256.0
 
 FAR = 80.0
 """Metres at which the colours of depth end."""
+
+DOT = rr.Radius.ui_points(1.4)
+"""Size of a point on the screen."""
 
 JPEG = 85
 """Quality of colour images."""
@@ -139,7 +142,7 @@ class Scene:
     def lidar(self, points: NDArray[Any]) -> None:
         """Points of the LiDAR in its own frame, (N, 3) m."""
         chosen = self._thinned(points[np.isfinite(points).all(1)])
-        self._log(LIDAR, rr.Points3D(chosen, colors=[[230, 230, 240]], radii=[0.03]))
+        self._log(LIDAR, rr.Points3D(chosen, colors=[[200, 200, 215]], radii=DOT))
 
     def truth(self, depth: NDArray[np.floating]) -> None:
         """True depth, (H, W) m."""
@@ -177,14 +180,18 @@ class Scene:
         values = np.nan_to_num(level[known]).clip(0, 1)
         colours = _coloured(np.rint(values * 255).astype(np.uint8)[:, None])[:, 0]
         step = max(1, -(-len(points) // self._points))
-        self._log(CLOUD, rr.Points3D(points[::step], colors=colours[::step], radii=[0.02]))
+        self._log(CLOUD, rr.Points3D(points[::step], colors=colours[::step], radii=DOT))
 
     # figures and words
 
-    def scalar(self, name: str, value: float) -> None:
-        """Value for a plot; one that is not finite is left out."""
+    def scalar(self, name: str, value: float, plot: str = PLOTS) -> None:
+        """
+        Value for a plot; one that is not finite is left out.
+
+        :param plot: PLOTS for figures about 1, TIMING for milliseconds.
+        """
         if np.isfinite(value):
-            self._log(f'{PLOTS}/{name}', rr.Scalars(float(value)))
+            self._log(f'{plot}/{name}', rr.Scalars(float(value)))
 
     def text(self, entity: str, text: str, level: int = 0) -> None:
         """
@@ -222,21 +229,27 @@ def layout(entities: set[str]) -> rrb.Blueprint:
     # depth images under a camera would be shown as clouds of their own
     hidden = [f'- {IMAGES}/{name}' for name in ('depth', 'truth', 'confidence', 'teacher_mask')]
     scene = rrb.Spatial3DView(
-        origin=ROOT, contents=[f'+ /{ROOT}/**', *hidden], name='Cloud by confidence'
+        origin=ROOT,
+        contents=[f'+ /{ROOT}/**', *hidden],
+        name='Cloud by confidence',
+        background=[24, 26, 32],
+        # behind and above the vehicle; it is followed where it moves
+        eye_controls=rrb.EyeControls3D(
+            position=[-10.0, 0.0, 7.0], look_target=[9.0, 0.0, 0.5], tracking_entity=VEHICLE
+        ),
     )
-    lower: list[Any] = []
-    plots = sorted(e for e in entities if e.startswith(f'{PLOTS}/'))
-    if plots:
-        lower.append(rrb.TimeSeriesView(origin=PLOTS, name='Figures'))
+    lower: list[Any] = [
+        rrb.TimeSeriesView(origin=plot, name=title)
+        for plot, title in ((PLOTS, 'Figures'), (TIMING, 'Milliseconds'))
+        if any(entity.startswith(f'{plot}/') for entity in entities)
+    ]
     if entities & {CONDITION, DIAGNOSTICS}:
-        lower.append(
-            rrb.TextLogView(
-                origin='/', contents=[f'/{CONDITION}', f'/{DIAGNOSTICS}'], name='Messages'
-            )
-        )
-    left = rrb.Vertical(scene, *lower, row_shares=[3, *([1] * len(lower))])
+        words = [f'/{CONDITION}', f'/{DIAGNOSTICS}']
+        lower.append(rrb.TextLogView(origin='/', contents=words, name='Messages'))
+    left = rrb.Vertical(scene, rrb.Tabs(*lower), row_shares=[3, 1]) if lower else scene
     parts = [left, rrb.Grid(*pictures)] if pictures else [left]
-    return rrb.Blueprint(rrb.Horizontal(*parts), rrb.TimePanel(timeline=ELAPSED))
+    panel = rrb.TimePanel(timeline=ELAPSED)
+    return rrb.Blueprint(rrb.Horizontal(*parts), panel, collapse_panels=True)
 
 
 def _transform(matrix: NDArray[np.floating]) -> Any:
