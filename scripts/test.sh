@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
-make_environment sim report train teachers compile openvino test dev
+make_environment sim report evaluate cluster view train teachers compile openvino test dev
 ruff check .
 ruff format --check .
 # stubs of NumPy differ from version to version: types are written for those of 2.4 and later

@@ -69,8 +69,11 @@ def test_every_page_is_reached_from_the_readme():
 
 
 def test_generated_pages_are_up_to_date():
-    pytest.importorskip('onnx', reason='parsers of some verbs need the optional dependencies')
-    generated = runpy.run_path(str(REPOSITORY / 'scripts' / 'write_docs.py'))['generated']()
+    script = runpy.run_path(str(REPOSITORY / 'scripts' / 'write_docs.py'))
+    try:
+        generated = script['generated']()
+    except ModuleNotFoundError as err:
+        pytest.skip(f'a verb needs {err.name}, which is not installed')
     assert {'docs/nodes.md', 'docs/commands.md', 'config/depth.yaml'} <= set(generated)
     old = [n for n, text in generated.items() if (REPOSITORY / n).read_text('utf-8') != text]
     assert not old, 'run: python scripts/write_docs.py'
@@ -80,8 +83,10 @@ def test_generated_pages_are_up_to_date():
 def _parsers():
     from monother_ros.cli.reference import options, parsers
 
-    pytest.importorskip('onnx', reason='some verbs need the optional dependencies')
-    return {name: options(parser) for name, parser in parsers()}
+    try:
+        return {name: options(parser) for name, parser in parsers()}
+    except ModuleNotFoundError as err:
+        pytest.skip(f'a verb needs {err.name}, which is not installed')
 
 
 def test_verbs_and_their_options_exist(parsers):
