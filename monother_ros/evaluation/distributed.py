@@ -50,7 +50,7 @@ LOOK_EVERY = 2.0
 PATIENCE = 30.0
 """Seconds to wait for a worker where none is left; a new one may be on its way."""
 
-AGAIN = 'start it again and give the same command: what is noted in the journal is not done twice'
+AGAIN = 'start it and give the same command again: what is in the journal is not done twice'
 
 CONNECT_TIMEOUT = '15s'
 """How long to wait for the scheduler of a cluster."""
@@ -239,7 +239,7 @@ def _completed(distributed: Any, client: Any, pending: set[Any]) -> Iterator[Any
         done = _finished(distributed, pending)
         alone = 0.0 if done or client.nthreads() else alone + LOOK_EVERY
         if alone >= PATIENCE:
-            msg = f'all workers are gone for {alone:.0f} s; {AGAIN}'
+            msg = f'there has been no worker for {alone:.0f} s; {AGAIN}'
             raise ClusterError(msg)
         pending -= done
         yield from done
@@ -294,9 +294,10 @@ def _client(
     """Client of the workers, and how many there are on each host."""
     with contextlib.ExitStack() as stack:
         # what Dask has to say about lost connections is said in our errors
-        logger = logging.getLogger('distributed')
-        stack.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL + 1)
+        for name in ('distributed', 'distributed.client'):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
         if workers.cluster:
             try:
                 client = distributed.Client(workers.cluster, timeout=CONNECT_TIMEOUT)

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,11 @@ def square(unit, threads, say):
         os.kill(os.getpid(), signal.SIGKILL)
     say(2, 2)
     return number * number, threads, os.getpid()
+
+
+def slow(unit, threads, say):
+    """A unit that outlives the worker or the scheduler."""
+    time.sleep(60)
 
 
 def always_dies(unit, threads, say):
@@ -84,54 +92,57 @@ def test_a_unit_that_kills_every_worker_is_named(tmp_path):
 
 
 @needs_dask
-def test_existing_cluster_is_used_and_a_wrong_one_named(tmp_path, monkeypatch):
+def test_existing_cluster_is_used_and_what_is_lost_is_named(tmp_path, monkeypatch):
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)}
     environment['DASK_DISTRIBUTED__DASHBOARD__LINK'] = ''
     monkeypatch.setattr('monother_ros.evaluation.distributed.CONNECT_TIMEOUT', '1s')
     with pytest.raises(ClusterError, match='no Dask scheduler answers at'):
         run_units(square, [(1, '')], Workers(cluster='tcp://127.0.0.1:9'))
+    distributed = 'monother_ros.evaluation.distributed'
+    monkeypatch.setattr(f'{distributed}.LOOK_EVERY', 0.2)
+    monkeypatch.setattr(f'{distributed}.PATIENCE', 0.4)
     file = tmp_path / 'scheduler.json'
-    common = {'env': environment, 'cwd': tmp_path, 'stderr': subprocess.DEVNULL}
-    scheduler = subprocess.Popen(
-        [sys.executable, '-m', 'distributed.cli.dask_scheduler', '--host', '127.0.0.1',
-         '--port', '0', '--no-dashboard', '--scheduler-file', str(file)],
-        **common,
-    )  # fmt: skip
-    workers = []
-    try:
-        address = wait_for(file)
-        with pytest.raises(ClusterError, match='has no workers'):
-            run_units(square, [(1, '')], Workers(cluster=address))
-        workers.append(
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    '-m',
-                    'distributed.cli.dask_worker',
-                    address,
-                    '--nthreads',
-                    '1',
-                    '--no-dashboard',
-                ],
-                **common,
-            )
+    started = []
+
+    def start(program, *words):
+        command = [sys.executable, '-m', f'distributed.cli.{program}', *words, '--no-dashboard']
+        started.append(
+            subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
         )
+        return started[-1]
+
+    def worker(address):
+        process = start('dask_worker', address, '--nthreads', '1', '--no-nanny')
         wait_for_workers(address, 1)
-        outcomes = run_units(square, [(3, ''), (4, '')], Workers(cluster=address))
+        return process
+
+    try:
+        scheduler = start(
+            'dask_scheduler', '--host', '127.0.0.1', '--port', '0', '--scheduler-file', str(file)
+        )
+        address = wait_for(file)
+        cluster = Workers(cluster=address)
+        with pytest.raises(ClusterError, match='has no workers'):
+            run_units(square, [(1, '')], cluster)
+        first = worker(address)
+        outcomes = run_units(square, [(3, ''), (4, '')], cluster)
         assert [o.value[0] for o in outcomes] == [9, 16]
         assert outcomes[0].value[1] == engine_threads(1)
+        threading.Timer(1.0, first.kill).start()
+        with pytest.raises(ClusterError, match='there has been no worker'):
+            run_units(slow, [1], cluster)
+        worker(address)
+        threading.Timer(1.0, scheduler.kill).start()
+        with pytest.raises(ClusterError, match='connection to the scheduler was lost'):
+            run_units(slow, [1], cluster)
     finally:
-        for process in (*workers, scheduler):
-            process.terminate()
-        for process in (*workers, scheduler):
+        for process in started:
+            process.kill()
             process.wait(20)
 
 
 def wait_for(file):
     """Address in the file that a scheduler writes when it listens."""
-    import json
-    import time
-
     end = time.monotonic() + 30
     while time.monotonic() < end:
         if file.exists() and file.stat().st_size:
