@@ -106,6 +106,15 @@ def test_verbs_and_their_options_exist(parsers):
     assert right > 30 and not wrong
 
 
+def test_reference_has_every_verb_and_option(parsers):
+    sections = re.split(r'^##+ monother ', PAGES['docs/commands.md'], flags=re.M)[1:]
+    found = {
+        part.partition('\n')[0]: set(re.findall(r'--?[a-z][\w-]*', part)) for part in sections
+    }
+    assert set(found) == set(parsers)
+    assert not [n for n, known in parsers.items() if not known - {'-h', '--help'} <= found[n]]
+
+
 def test_launch_files_and_their_arguments_exist():
     wrong, right = [], 0
     for page, command in everywhere(commands):

@@ -102,7 +102,7 @@ def _value(action: argparse.Action) -> str:
     metavar = action.metavar or (action.dest if not action.option_strings else action.dest.upper())
     if isinstance(metavar, tuple):
         return ' '.join(metavar)
-    if action.choices is not None and action.metavar is None and action.nargs is None:
+    if action.choices is not None and action.metavar is None:
         metavar = '{' + ','.join(map(str, action.choices)) + '}'
     many = {'?': f'[{metavar}]', '*': f'[{metavar} …]', '+': f'{metavar} …'}
     if isinstance(action.nargs, int):
