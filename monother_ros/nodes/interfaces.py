@@ -352,7 +352,7 @@ METRICS = NodeInterface(
                 ('rmse', 'Root mean square error in metres'),
                 ('d1', 'Part of the pixels within a factor of 1.25'),
                 ('silog', 'Scale-invariant logarithmic error, times 100'),
-                ('scale', 'Median of depth / truth; 1 is right'),
+                ('scale', 'Median of truth / depth, the factor that depth lacks; 1 is right'),
                 ('told', 'Part of the pixels with ground truth where depth is known'),
                 ('ause', 'Area between the sparsification curves; 0 is best'),
             )
