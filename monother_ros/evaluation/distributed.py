@@ -50,7 +50,7 @@ LOOK_EVERY = 2.0
 PATIENCE = 30.0
 """Seconds to wait for a worker where none is left; a new one may be on its way."""
 
-AGAIN = 'start it and give the same command again: what is in the journal is not done twice'
+AGAIN = 'start it and give the same command again'
 
 CONNECT_TIMEOUT = '15s'
 """How long to wait for the scheduler of a cluster."""
@@ -134,7 +134,7 @@ def run_tasks(
         of its worker.
     :param workers: who does it.
     :param journal: folder in which finished frames are noted; a task whose worker was lost goes on
-        from there. On a cluster it must be one that all workers share, or there is none.
+        from there. None notes nothing, as where the workers of a cluster share no folder.
     :param progress: called with the tasks done, and the frames done and known of so far.
     :returns: outcomes in the order of the tasks.
     :raises ClusterError: see :func:`run_units`.
@@ -236,8 +236,8 @@ def _completed(distributed: Any, client: Any, pending: set[Any]) -> Iterator[Any
     """
     alone = 0.0
     while pending:
-        done = _finished(distributed, pending)
-        alone = 0.0 if done or client.nthreads() else alone + LOOK_EVERY
+        done, workers = _look(distributed, client, pending)
+        alone = 0.0 if done or workers else alone + LOOK_EVERY
         if alone >= PATIENCE:
             msg = f'there has been no worker for {alone:.0f} s; {AGAIN}'
             raise ClusterError(msg)
@@ -245,20 +245,19 @@ def _completed(distributed: Any, client: Any, pending: set[Any]) -> Iterator[Any
         yield from done
 
 
-def _finished(distributed: Any, pending: set[Any]) -> set[Any]:
+def _look(distributed: Any, client: Any, pending: set[Any]) -> tuple[set[Any], int]:
     """
-    Units that are over now; waits a moment for one.
+    Units that are over now, and the number of workers; waits a moment for a unit.
 
     :raises ClusterError: the scheduler is gone.
     """
     try:
-        found: set[Any] = distributed.wait(pending, LOOK_EVERY, 'FIRST_COMPLETED').done
-    except distributed.TimeoutError:
-        return set()
-    except CancelledError as err:
+        with contextlib.suppress(distributed.TimeoutError):
+            return distributed.wait(pending, LOOK_EVERY, 'FIRST_COMPLETED').done, 1
+        return set(), len(client.nthreads())
+    except (CancelledError, OSError) as err:
         msg = f'the connection to the scheduler was lost; {AGAIN}'
         raise ClusterError(msg) from err
-    return found
 
 
 def _outcome(distributed: Any, future: Any) -> Any:
