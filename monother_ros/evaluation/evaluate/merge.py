@@ -198,7 +198,7 @@ def _group(
     metrics = {n: bootstrap.mean(table.column(n)) for n in METRICS if n in table.columns}
     bins = []
     for k in range(settings.bins if 'ranges' in settings.metrics else 0):
-        pixels = int(table.column(f'bin{k:02d}_pixels').sum())
+        pixels = int(np.nansum(table.column(f'bin{k:02d}_pixels')))
         if pixels:
             values = {
                 v: bootstrap.mean(table.column(f'bin{k:02d}_{v}'))
