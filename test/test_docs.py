@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 import runpy
 import shlex
+import subprocess
 
 import pytest
 from docs_text import REPOSITORY, anchors, code, commands, links, pages
@@ -216,6 +218,31 @@ def test_nodes_services_and_parameters_named_in_commands_exist():
     given = [m.groups() for c in asked if (m := pattern.search(c))]
     assert given
     assert not [pair for pair in given if pair[1] not in known.get(pair[0], ())]
+
+
+def test_blocks_are_what_their_language_says():
+    yaml = pytest.importorskip('yaml', reason='PyYAML is not installed')
+    readers = {'python': ast.parse, 'yaml': yaml.safe_load, 'json': json.loads, 'bash': shell}
+    blocks = [
+        (page, language, content)
+        for page, text in PAGES.items()
+        for language, content in re.findall(r'^```(\w+)\n(.*?)^```$', text, re.M | re.S)
+    ]
+    assert len(blocks) > 20 and {language for _, language, _ in blocks} <= set(readers)
+    for page, language, content in blocks:
+        try:
+            readers[language](content)
+        except (SyntaxError, yaml.YAMLError, ValueError) as err:
+            pytest.fail(f'{page}: {err} in\n{content}')
+
+
+def shell(script):
+    """Parse a shell script."""
+    done = subprocess.run(
+        ['bash', '-n'], input=script, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ValueError(done.stderr)
 
 
 def test_sentences_in_troubleshooting_are_said_somewhere():
