@@ -55,6 +55,10 @@ PATIENCE = 5.0
 TOLERANCE = 1e-5
 """Largest relative difference between the node's depth and the pipeline's."""
 
+STEADY = 0.05
+"""Largest median difference of an image's depth where other images before it were replaced: the
+normalisation follows the images that it has seen."""
+
 
 def parse(arguments=None):
     """Command line."""
@@ -273,6 +277,14 @@ def rush(camera, shots, rate):
     before = camera.drops()
     received = camera.count('thermal input/received')
     arrived = camera.arrived
+    # stamps that come once; after jumps of time some come twice
+    stamps = Counter(shot.stamp_ns for shot in shots)
+    first = {
+        shot.stamp_ns: camera.depth[shot.stamp_ns][-1]
+        for shot in shots
+        if stamps[shot.stamp_ns] == 1 and shot.stamp_ns in camera.depth
+    }
+    known = {stamp: len(camera.depth[stamp]) for stamp in first}
     begin = time.monotonic()
     for i, shot in enumerate(shots):
         time.sleep(max(0.0, begin + i / rate - time.monotonic()))
@@ -286,6 +298,13 @@ def rush(camera, shots, rate):
     wrong = []
     if received != len(shots):
         wrong.append(f'{received} of {len(shots)} images reached the node')
+    differences = [
+        float(np.nanmedian(np.abs(camera.depth[stamp][-1] / depth - 1)))
+        for stamp, depth in first.items()
+        if len(camera.depth[stamp]) > known[stamp]
+    ]
+    if any(difference > STEADY for difference in differences):
+        wrong.append(f'depth differs by up to {max(differences):.3f} where others were replaced')
     if depths + sum(counted.values()) != received:
         wrong.append(f'{depths} depths and {dict(counted)} do not make up {received} images')
     return {
@@ -293,6 +312,8 @@ def rush(camera, shots, rate):
         'good': good,
         'depths': depths,
         'counted by reason': dict(counted),
+        'depths compared': len(differences),
+        'largest median difference': max(differences, default=0.0),
         'problems': wrong,
     }
 
