@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import ast
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -81,40 +79,27 @@ def test_every_argument_is_described():
 
 
 @pytest.mark.ros_distro
-def test_both_nodes_come_up_with_one_folder(tmp_path, ros_domain):
-    pytest.importorskip('launch_ros', reason='launch comes with a ROS distribution')
+def test_both_nodes_of_each_camera_come_up_with_one_folder(launch, tmp_path):
     pytest.importorskip('torch')
     import rclpy
     from adapt_rig import make_models
     from rcl_interfaces.srv import GetParameters
-    from test_depth_launch import Launched
 
     models = make_models(tmp_path / 'models')
-    prefix = tmp_path / 'prefix'
-    index = prefix / 'share/ament_index/resource_index/packages'
-    index.mkdir(parents=True)
-    (index / 'monother_ros').touch()
-    for name in ('depth_node', 'adapt_node'):
-        executable = prefix / 'lib/monother_ros' / name
-        executable.parent.mkdir(parents=True, exist_ok=True)
-        words = f'exec {sys.executable} -m monother_ros.nodes.{name} "$@"'
-        executable.write_text(f'#!/bin/sh\n{words}\n')
-        executable.chmod(0o755)
-    paths = [str(prefix), os.environ.get('AMENT_PREFIX_PATH', '')]
-    environment = {
-        **os.environ,
-        'AMENT_PREFIX_PATH': os.pathsep.join(filter(None, paths)),
-        'ROS_LOG_DIR': str(tmp_path / 'log'),
-    }
     settings = tmp_path / 'adapt.yaml'
     values = {'confidence': '', 'anchors': '', 'memory': ''}
     settings.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
     folder = tmp_path / 'revisions'
-    launched = Launched(
-        *(tmp_path / 'launch.log', environment, str(models / 'student'), 'cam'),
-        *(f'revisions:={folder}', f'teacher:=bundle:{models / "teacher"}'),
-        f'adapt_params_file:={settings}',
-        file=FILE,
+    launched = launch(
+        'adapt.launch.py',
+        {
+            'cameras': 'front,rear',
+            'model': str(models / 'student'),
+            'revisions': str(folder),
+            'memory': str(tmp_path / 'memory'),
+            'teacher': f'bundle:{models / "teacher"}',
+            'adapt_params_file': str(settings),
+        },
     )
     context = rclpy.Context()
     rclpy.init(context=context)
@@ -122,17 +107,20 @@ def test_both_nodes_come_up_with_one_folder(tmp_path, ros_domain):
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        launched.wait_for('cam.depth_node]: active', 'cam.adapt_node]: active', timeout=90.0)
-        for name in ('depth_node', 'adapt_node'):
-            client = node.create_client(GetParameters, f'/cam/{name}/get_parameters')
+        nodes = [f'{c}.{n}' for c in ('front', 'rear') for n in ('depth_node', 'adapt_node')]
+        launched.wait_for(*(f'{name}]: active' for name in nodes), timeout=90.0)
+        for name in nodes:
+            camera, kind = name.split('.')
+            client = node.create_client(GetParameters, f'/{camera}/{kind}/get_parameters')
             assert client.wait_for_service(timeout_sec=10)
-            future = client.call_async(GetParameters.Request(names=['revisions']))
+            names = ['revisions', *(['memory'] if kind == 'adapt_node' else [])]
+            future = client.call_async(GetParameters.Request(names=names))
             executor.spin_until_future_complete(future, timeout_sec=10)
-            assert future.result().values[0].string_value == str(folder)
+            held = [value.string_value for value in future.result().values]
+            assert held == [str(tmp_path / what / camera) for what in names]
         launched.interrupt()
         assert 'Traceback' not in launched.text()
     finally:
-        launched.kill()
         node.destroy_node()
         executor.shutdown()
         rclpy.shutdown(context=context)

@@ -4,11 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,80 +16,6 @@ pytest.importorskip('launch_ros', reason='launch comes with a ROS distribution')
 pytestmark = pytest.mark.ros_distro
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'depth.launch.py'
-
-LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-def camera(name):
-    return IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(sys.argv[1]),
-        launch_arguments={'namespace': name, 'model': sys.argv[2], **EXTRA}.items(),
-    )
-
-EXTRA = dict(word.split(':=') for word in sys.argv[4:])
-service = LaunchService()
-service.include_launch_description(LaunchDescription([camera(n) for n in sys.argv[3].split(',')]))
-sys.exit(service.run())
-"""
-
-
-@pytest.fixture
-def environment(tmp_path, ros_domain):
-    """Environment in which ROS finds the package, as after sourcing an installation."""
-    variables = dict(os.environ)
-    prefix = tmp_path / 'prefix'
-    index = prefix / 'share/ament_index/resource_index/packages'
-    index.mkdir(parents=True)
-    (index / 'monother_ros').touch()
-    executable = prefix / 'lib/monother_ros/depth_node'
-    executable.parent.mkdir(parents=True)
-    executable.write_text(
-        f'#!/bin/sh\nexec {sys.executable} -m monother_ros.nodes.depth_node "$@"\n'
-    )
-    executable.chmod(0o755)
-    paths = [str(prefix), variables.get('AMENT_PREFIX_PATH', '')]
-    variables['AMENT_PREFIX_PATH'] = os.pathsep.join(filter(None, paths))
-    variables['ROS_LOG_DIR'] = str(tmp_path / 'log')
-    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        variables.pop(name, None)
-    return variables
-
-
-class Launched:
-    """A launch in a process of its own."""
-
-    def __init__(self, log, environment, *arguments, file=FILE):
-        self._log = log
-        with log.open('wb') as handle:
-            self.process = subprocess.Popen(
-                [sys.executable, '-c', LAUNCH, str(file), *arguments],
-                env=environment,
-                stdout=handle,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def text(self):
-        return self._log.read_text()
-
-    def wait_for(self, *words, timeout=30.0):
-        end = time.monotonic() + timeout
-        while not all(word in self.text() for word in words):
-            assert time.monotonic() < end and self.process.poll() is None, self.text()
-            time.sleep(0.05)
-
-    def interrupt(self):
-        """Send what Ctrl-C sends: the signal goes to the launch and to its processes."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(15)
-
-    def kill(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 def test_every_argument_is_described():
@@ -114,13 +35,21 @@ def test_every_argument_is_described():
     assert arguments['rviz'].choices == ['true', 'false']
 
 
-def test_two_cameras_in_namespaces_give_depth(environment, tmp_path, tiny_bundle):
+@pytest.mark.parametrize('way', ['included twice', 'cameras:=front,rear'])
+def test_two_cameras_in_namespaces_give_depth(launch, tiny_bundle, way):
     import rclpy
     from depth_rig import image_message, picture
     from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import Image
 
-    launched = Launched(tmp_path / 'launch.log', environment, str(tiny_bundle), 'front,rear')
+    model = {'model': str(tiny_bundle)}
+    includes, source = [{**model, 'namespace': name} for name in ('front', 'rear')], 'thermal'
+    if way != 'included twice':
+        includes = [
+            {**model, 'cameras': 'front, rear', 'thermal_image': '/{camera}_flir/image_raw'}
+        ]
+        source = None
+    launched = launch('depth.launch.py', *includes)
     context = rclpy.Context()
     rclpy.init(context=context)
     executor = SingleThreadedExecutor(context=context)
@@ -129,7 +58,8 @@ def test_two_cameras_in_namespaces_give_depth(environment, tmp_path, tiny_bundle
     received = {'front': [], 'rear': []}
     publishers = {}
     for name, messages in received.items():
-        publishers[name] = node.create_publisher(Image, f'{name}/thermal/image_raw', 5)
+        topic = f'{name}/{source}/image_raw' if source else f'{name}_flir/image_raw'
+        publishers[name] = node.create_publisher(Image, topic, 5)
         node.create_subscription(Image, f'{name}/depth/image_raw', messages.append, 5)
     try:
         launched.wait_for('front.depth_node]: active', 'rear.depth_node]: active')
@@ -149,27 +79,27 @@ def test_two_cameras_in_namespaces_give_depth(environment, tmp_path, tiny_bundle
         assert 'process has finished cleanly' in launched.text(), launched.text()
         assert 'Traceback' not in launched.text()
     finally:
-        launched.kill()
         node.destroy_node()
         executor.shutdown()
         rclpy.shutdown(context=context)
 
 
-def test_own_profile_and_remapped_topic_are_respected(environment, tmp_path, tiny_bundle):
+def test_own_profile_and_remapped_topic_are_respected(launch, tmp_path, tiny_bundle):
+    import rclpy
+
     mine = tmp_path / 'mine.xml'
     mine.write_text((FILE.parents[1] / 'config' / 'fastdds.xml').read_text())
-    environment['FASTDDS_DEFAULT_PROFILES_FILE'] = str(mine)
-    launched = Launched(
-        *(tmp_path / 'launch.log', environment, str(tiny_bundle), 'cam'),
-        *('thermal_image:=/boson/image', 'autostart:=false'),
+    arguments = {'model': str(tiny_bundle), 'namespace': 'cam', 'autostart': 'false'}
+    launched = launch(
+        'depth.launch.py',
+        {**arguments, 'thermal_image': '/boson/image'},
+        FASTDDS_DEFAULT_PROFILES_FILE=str(mine),
     )
+    launched.wait_for('process started')
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('looker', context=context)
     try:
-        launched.wait_for('process started')
-        import rclpy
-
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        node = rclpy.create_node('looker', context=context)
         client_names = []
         end = time.monotonic() + 20
         while 'depth_node' not in client_names:
@@ -183,11 +113,10 @@ def test_own_profile_and_remapped_topic_are_respected(environment, tmp_path, tin
             assert time.monotonic() < end, launched.text()
             time.sleep(0.05)
         launched.wait_for(str(mine))
-        node.destroy_node()
-        rclpy.shutdown(context=context)
         launched.interrupt()
     finally:
-        launched.kill()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def _configure_and_activate(node, context):
@@ -207,9 +136,16 @@ def _configure_and_activate(node, context):
     executor.shutdown()
 
 
-def test_wrong_choice_is_refused(environment, tiny_bundle, tmp_path):
-    launched = Launched(
-        tmp_path / 'launch.log', environment, str(tiny_bundle), 'cam', 'use_sim_time:=perhaps'
-    )
-    assert launched.process.wait(20) != 0
-    assert 'use_sim_time' in launched.text()
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'use_sim_time': 'perhaps'}, 'use_sim_time'),
+        ({'engine': 'abacus'}, 'engine'),
+        ({'cameras': 'front,rear', 'depth_image': '/depth'}, 'the same topic for all cameras'),
+        ({'cameras': 'front,front'}, 'names a camera twice'),
+    ],
+)
+def test_wrong_argument_is_refused(launch, tiny_bundle, arguments, words):
+    launched = launch('depth.launch.py', {'model': str(tiny_bundle), **arguments})
+    assert launched.process.wait(30) != 0
+    assert words in launched.text()
