@@ -172,8 +172,8 @@ def calibration_plot(curves: Sequence[tuple[str, Calibration]]) -> bytes:
             sizes = [12 + 260 * curve.part[i] for i in kept]
             axes.plot(x, y, '-', lw=1.6, color=colour(k), label=f'{name}, {curve.error:.3f}')
             axes.scatter(x, y, sizes, color=colour(k), alpha=0.6, lw=0)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.02)
+        axes.set_xlim(0, 1.03)
+        axes.set_ylim(0, 1.06)
         axes.set_xlabel('confidence')
         axes.set_ylabel('pixels within 25 % (δ1)')
         legend_above(figure, len(curves) + 1)

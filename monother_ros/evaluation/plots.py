@@ -138,8 +138,10 @@ def _limits(axes: Axes, series: Sequence[Series], zero: bool, room: float) -> No
     values = values[np.isfinite(values)]
     if not values.size:
         return
-    top = min(float(values.max()), float(np.percentile(values, 99)) * 2.5) * (1 + room)
+    top = min(float(values.max()), float(np.percentile(values, 99)) * 2.5)
     bottom = 0.0 if zero else float(values.min())
+    span = top - bottom
+    top, bottom = top + room * span, bottom if zero else bottom - 0.05 * span
     if top > bottom:
         axes.set_ylim(bottom, top)
 
