@@ -105,7 +105,11 @@ class BagSource:
                 raise SettingsError(msg)
             self._camera = self._calibration(recording)
             self._pose = self._lidar_pose(recording) if self._needs_lidar else None
-        self.truth = self._told()
+            self.truth = {
+                'truth': f'depth images on {recording.topics.get("truth")}',
+                'lidar': f'points on {recording.topics.get("lidar")}, projected',
+                'files': f'depth images in {self._options.truth}',
+            }[self._role]
 
     def count(self) -> int:
         """Number of thermal frames."""
@@ -254,16 +258,6 @@ class BagSource:
             )
             raise SettingsError(msg)
         return pose
-
-    def _told(self) -> str:
-        """What the ground truth is, for people."""
-        with self._open() as recording:
-            topics = recording.topics
-        return {
-            'truth': f'depth images on {topics.get("truth")}',
-            'lidar': f'points on {topics.get("lidar")}, projected',
-            'files': f'depth images in {self._options.truth}',
-        }[self._role]
 
     def _frame(
         self,

@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import math
 import time
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from monother_ros.core.errors import SettingsError
-from monother_ros.core.files import atomic_write
-from monother_ros.evaluation.evaluate.pictures import Keeper, KeptFrame
+from monother_ros.core.parsing import parse_json
+from monother_ros.evaluation.evaluate.pictures import Keeper, KeptFrame, unpack
 from monother_ros.evaluation.evaluate.unit import Rows
 
 FORMAT = 1
@@ -27,6 +28,10 @@ FORMAT = 1
 
 FLUSH = 0.5
 """Seconds after which lines are handed to the system."""
+
+
+LARGEST = 2**63 - 1
+"""Largest number of a frame and time in nanoseconds that a row holds."""
 
 
 @dataclass
@@ -142,10 +147,14 @@ class Journal:
         progress.keeper.fill(self._stored)
 
     def _stored(self, index: int) -> bytes | None:
-        """Content of a picture on disk."""
+        """Content of a picture on disk, None where it is missing or damaged."""
         assert self._pictures is not None
-        file = self._pictures / f'{index}.npz'
-        return file.read_bytes() if file.is_file() else None
+        try:
+            data = (self._pictures / f'{index}.npz').read_bytes()
+            unpack(data)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return data
 
     def _forget(self, index: int) -> None:
         """Remove a picture that is not kept any more."""
@@ -160,7 +169,9 @@ class Journal:
         """
         keeper.offer(frame, self._forget)
         if self._pictures is not None:
-            atomic_write(self._pictures / f'{frame.index}.npz', frame.data)
+            self._pictures.mkdir(exist_ok=True)
+            # a file that a crash cuts off is noticed when it is read
+            (self._pictures / f'{frame.index}.npz').write_bytes(frame.data)
 
     def scored(self, index: int, stamp: int, condition: str, values: list[float]) -> None:
         """Write the line of a scored frame."""
@@ -198,7 +209,7 @@ class Journal:
 def _take(raw: bytes, progress: Progress) -> bool:
     """Take one line; False where it is damaged."""
     try:
-        line = json.loads(raw)
+        line = parse_json(raw)
         if 'done' in line:
             progress.done = True
             progress.notes = [str(note) for note in line['notes']]
@@ -206,7 +217,10 @@ def _take(raw: bytes, progress: Progress) -> bool:
             progress.left_out(int(line['i']), int(line['t']), str(line['s']))
         else:
             values = [math.nan if v is None else float(v) for v in line['v']]
-            progress.scored(int(line['i']), int(line['t']), str(line['c']), values)
-    except (ValueError, KeyError, TypeError):
+            index, stamp = int(line['i']), int(line['t'])
+            if not (0 <= index <= LARGEST and abs(stamp) <= LARGEST):
+                return False
+            progress.scored(index, stamp, str(line['c']), values)
+    except (ValueError, KeyError, TypeError, OverflowError):
         return False
     return True

@@ -48,6 +48,17 @@ NO_PIXEL = 'no pixel with ground truth in range'
 BETWEEN = 'between scored frames'
 
 
+def keep_freed_memory() -> None:
+    """
+    Let the C library keep the memory of large arrays for the next ones.
+
+    glibc gives it back to the system at once, and each array is then made of new pages, which
+    takes longer than to compute what is in it. It keeps what is smaller than the largest block
+    that was ever freed, 32 MiB at most (mallopt(3), M_MMAP_THRESHOLD). Elsewhere nothing happens.
+    """
+    np.empty(31 << 20, np.uint8)
+
+
 class CancelledError(Exception):
     """Another thread has ended."""
 
@@ -122,6 +133,7 @@ def evaluate_frames(
     state = journal.load()
     if state.done:
         return state
+    keep_freed_memory()
     try:
         _Run(source, engine, settings, journal, state).run(progress or (lambda done, total: None))
         state.notes = list(source.notes)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.files import atomic_write
+from monother_ros.core.parsing import parse_json
 
 FORMAT = 1
 """Version of the JSON."""
@@ -344,7 +345,7 @@ def load_evaluation(path: str | Path) -> Evaluation:
     """
     target = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
     try:
-        content = json.loads(target.read_text(encoding='utf-8'))
+        content = parse_json(target.read_text(encoding='utf-8'))
     except (OSError, ValueError) as err:
         msg = f'{target} cannot be read: {err}; give the output folder of monother evaluate'
         raise SettingsError(msg) from err

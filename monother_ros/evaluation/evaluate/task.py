@@ -16,6 +16,7 @@ from monother_ros.core.pipeline import SPARSE_INPUT
 from monother_ros.engines.base import EngineOptions
 from monother_ros.evaluation.engine_cache import shared_engine
 from monother_ros.evaluation.evaluate.journal import FORMAT, Journal
+from monother_ros.evaluation.evaluate.pictures import compressed
 from monother_ros.evaluation.evaluate.runner import evaluate_frames
 from monother_ros.evaluation.evaluate.schema import Model
 from monother_ros.evaluation.evaluate.settings import EvaluationSettings
@@ -101,6 +102,6 @@ def run_task(
         last=state.last,
         skipped=dict(state.skipped),
         rows=state.rows,
-        pictures=state.keeper.frames,
+        pictures=[replace(f, data=compressed(f.data)) for f in state.keeper.frames],
         notes=state.notes,
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import DatasetError
+from monother_ros.core.parsing import read_array
 from monother_ros.core.rigid import rigid_transform
 
 ENDINGS = ('.npy', '.png', '.tiff', '.tif')
@@ -34,10 +35,10 @@ def read_depth(path: Path, scale: float) -> NDArray[np.float32]:
     image: NDArray[Any] | None
     try:
         if path.suffix == '.npy':
-            image = np.load(path, allow_pickle=False)
+            image = read_array(path)
         else:
             image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except (OSError, ValueError, EOFError) as err:
+    except (OSError, ValueError) as err:
         msg = f'ground truth {path} cannot be read: {err}'
         raise DatasetError(msg) from err
     if image is None:
