@@ -69,6 +69,9 @@ TRUTH_TOPICS = {
 }
 """Launch argument → name in the metrics node, default, description."""
 
+MATCHING = '2.0'
+"""Seconds for nodes to find each other when all of them are there."""
+
 
 def arguments() -> list[DeclareLaunchArgument]:
     """Arguments of the replay; those of the depth node are declared by its own file."""
@@ -200,7 +203,8 @@ class Replay:
         if self.value('truth') != 'none':
             awaited += [self.name(c, f'truth_{self.value("truth")}') for c in self.cameras]
         words = ['play', self.value('bag'), '--clock', '--rate', self.value('rate')]
-        patience = ['--wait-timeout', self.value('wait_timeout')]
+        # the metrics node and the recorder must have found the depth node, too
+        patience = ['--wait-timeout', self.value('wait_timeout'), '--delay', MATCHING]
         return self.monother(*words, *options, *patience, '--wait-for-subscribers', *awaited)
 
     def play(self) -> list[object]:
@@ -211,7 +215,8 @@ class Replay:
             return [player, self.after(player, 'the player', self.finish)]
         gate = self.player('--wait-only')
         words = ['ros2', 'bag', 'play', self.value('bag'), '--clock', '100']
-        player = ExecuteProcess(cmd=[*words, '--rate', self.value('rate')], output='screen')
+        pace = ['--rate', self.value('rate'), '--delay', MATCHING]
+        player = ExecuteProcess(cmd=[*words, *pace], output='screen')
         return [
             gate,
             self.after(gate, 'waiting for the nodes', lambda: [player]),

@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='end when the subscribers are there, for another player that cannot wait for them',
     )
+    add(
+        '--delay',
+        type=float,
+        default=0.0,
+        metavar='SECONDS',
+        help='wait before the first message, for others to find the topics and each other',
+    )
     add('--wait-timeout', type=float, default=60.0, help='give up waiting after this many seconds')
 
 
@@ -88,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
                             raise SettingsError(msg)
                     if arguments.wait_only:
                         return 0
+                    stopped.wait(max(arguments.delay, 0.0))
                     print(f'playing {bag.path}: {bag.duration:.1f} s', flush=True)
                     report = player.play()
             finally:

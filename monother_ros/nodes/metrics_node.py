@@ -156,14 +156,15 @@ class MetricsNode(DiagnosedNode[MetricsNodeParameters]):
             self._poses.follow()
         reliable = parameters.depth_reliability
         inputs: dict[str, tuple[str, Any, str, Callable[[Any], None]]] = {
+            'depth': ('depth/image_raw', Image, reliable, self._on_depth),
+            'depth_info': ('depth/camera_info', CameraInfo, reliable, self.calibration.update),
+            'confidence': ('confidence', Image, reliable, self._on_confidence),
+            # last: a player that waits for it then knows that the others are there
             'truth': (
                 *TRUTH_TOPICS[parameters.truth],
                 parameters.truth_reliability,
                 self._on_truth,
             ),
-            'depth': ('depth/image_raw', Image, reliable, self._on_depth),
-            'depth_info': ('depth/camera_info', CameraInfo, reliable, self.calibration.update),
-            'confidence': ('confidence', Image, reliable, self._on_confidence),
         }
         self._inputs = {
             part: WatchedSubscription(self, kind, topic, reliability, callback, KEPT)
