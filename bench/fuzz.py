@@ -30,13 +30,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TEST = HERE.parent / 'test'
-sys.path[:0] = [str(TEST), str(TEST / 'fuzz')]
+sys.path[:0] = [str(TEST), str(TEST / 'fuzz'), str(TEST / 'learning')]
 
 from fuzz_harness import run_entry  # noqa: E402
 
 from monother_ros.core.files import atomic_write  # noqa: E402
 
-GROUPS = ('fuzz_messages', 'fuzz_files', 'fuzz_bags', 'fuzz_learning')
+GROUPS = ('fuzz_messages', 'fuzz_files', 'fuzz_bags', 'fuzz_evaluation', 'fuzz_learning')
 """Modules of test/fuzz with the entry points."""
 
 MEMORY = 3 << 30

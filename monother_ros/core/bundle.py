@@ -21,6 +21,7 @@ from monother_ros.core.files import atomic_folder, sha256_file
 from monother_ros.core.initialisers import External, check_external
 from monother_ros.core.manifest import Reader
 from monother_ros.core.models import find_bundle
+from monother_ros.core.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -174,8 +175,8 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         msg = f'{manifest} cannot be read as UTF-8 text: {err}; copy the bundle again'
         raise BundleError(msg) from err
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as err:
+        data = parse_json(text)
+    except ValueError as err:
         msg = f'{manifest} is not valid JSON ({err}); copy the bundle again'
         raise BundleError(msg) from err
     bundle = _parse(folder, data, str(manifest))

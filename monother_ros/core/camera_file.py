@@ -9,6 +9,7 @@ from typing import Any
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import CalibrationError
+from monother_ros.core.parsing import parse_yaml
 
 
 def read_camera_info(path: str | Path) -> Intrinsics:
@@ -65,15 +66,13 @@ def read_yaml(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        import yaml
-    except ImportError as err:
-        msg = f'{path} needs PyYAML to be read; pip install PyYAML'
-        raise CalibrationError(msg) from err
-    try:
         text = path.read_text(encoding='utf-8')
         if text.startswith('%YAML:'):
             text = text.partition('\n')[2]
-        return yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        return parse_yaml(text)
+    except ImportError as err:
+        msg = f'{path} needs PyYAML to be read; pip install PyYAML'
+        raise CalibrationError(msg) from err
+    except (OSError, ValueError) as err:
         msg = f'{path} cannot be read: {err}'
         raise CalibrationError(msg) from err

@@ -21,6 +21,7 @@ import numpy as np
 
 from monother_ros.core.errors import BundleError
 from monother_ros.core.manifest import Reader
+from monother_ros.core.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -147,8 +148,8 @@ def read_entries(path: str | Path) -> dict[str, TensorEntry]:
         msg = f'{file} is cut off or holds no named arrays (safetensors); copy it again'
         raise BundleError(msg)
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as err:
+        fields = parse_json(text)
+    except ValueError as err:
         msg = f'the header of {file} is damaged ({err}); copy it again'
         raise BundleError(msg) from err
     if isinstance(fields, dict):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from monother_ros.core.errors import EngineError
 from monother_ros.core.files import atomic_folder, atomic_write, recover_folder
+from monother_ros.core.parsing import parse_json
 from monother_ros.engines.trt_key import CacheKey, Gpu, bundle_hash, make_key
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ def _read_entry(path: Path) -> CacheEntry:
     :raises ValueError: it is no record of this format, or the plan has another size.
     """
     record = path / ENTRY
-    data = json.loads(record.read_text(encoding='utf-8'))
+    data = parse_json(record.read_text(encoding='utf-8'))
     used = record.stat().st_mtime
     if not isinstance(data, dict) or data.pop('format', None) != _FORMAT:
         msg = f'{record} is of another format'

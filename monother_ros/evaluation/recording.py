@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monother_ros.core.errors import BagError
+from monother_ros.core.parsing import parse_json
 from monother_ros.ros.bags import BagMessage, BagReader
 
 if TYPE_CHECKING:
@@ -392,8 +392,8 @@ def read_segments(recording: Recording) -> list[Segment]:
     for entry, message in recording.messages('condition'):
         text = str(message.data)
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
+            value = parse_json(text)
+        except ValueError:
             value = None
         if isinstance(value, dict):
             condition = {str(k): str(v) for k, v in value.items()}

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monother_ros.core.errors import AdaptationError
 from monother_ros.core.files import atomic_folder, recover_folder
+from monother_ros.core.parsing import parse_json
 
 WEIGHTS = 'weights.safetensors'
 OPTIMISER = 'optimiser.safetensors'
@@ -83,12 +84,19 @@ def read_state(folder: str | Path) -> SavedState | None:
     if not (path / VALUES).is_file():
         return None
     try:
-        values = json.loads((path / VALUES).read_text())
+        values = parse_json((path / VALUES).read_text())
         plain = values.pop(_PLAIN)
         weights = safetensors.torch.load_file(str(path / WEIGHTS))
         tensors = safetensors.torch.load_file(str(path / OPTIMISER))
         return SavedState(weights, {**plain, **tensors}, values)
-    except (OSError, ValueError, KeyError, AttributeError, safetensors.SafetensorError) as err:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        safetensors.SafetensorError,
+    ) as err:
         logging.getLogger(__name__).warning(
             'the state of learning in %s is damaged (%s); starting from the last good revision',
             path,

@@ -28,6 +28,7 @@ from monother_ros.core.errors import (
     ThermalError,
 )
 from monother_ros.core.files import atomic_folder
+from monother_ros.core.parsing import parse_json
 from monother_ros.core.scale import fit_intrinsics
 from monother_ros.core.thermal import percentile_bounds
 from monother_ros.learning.bag_index import BagIndex, PairPlan, index_bag
@@ -117,7 +118,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     :raises DatasetError: it is missing or damaged.
     """
     try:
-        meta: dict[str, Any] = json.loads((folder / 'pairs.json').read_text(encoding='utf-8'))
+        meta: dict[str, Any] = parse_json((folder / 'pairs.json').read_text(encoding='utf-8'))
     except (OSError, ValueError) as err:
         msg = f'cache {folder} cannot be read: {err}; delete it'
         raise DatasetError(msg) from err

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from monother_ros.core.errors import SettingsError
+from monother_ros.core.parsing import parse_yaml
 from monother_ros.core.share import share_folders
 
 FOLDER = Path('config') / 'recipes'
@@ -69,8 +70,8 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     :raises SettingsError: it cannot be read or holds something else.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        content = parse_yaml(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as err:
         msg = f'{path} cannot be read as YAML: {err}'
         raise SettingsError(msg) from err
     if not isinstance(content, dict):
@@ -95,8 +96,8 @@ def change(mapping: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]
             msg = f'{text!r} is not of the form key=value or section.key=value'
             raise SettingsError(msg)
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as err:
+            parsed = parse_yaml(value)
+        except ValueError as err:
             msg = f'the value of {text!r} is no YAML: {err}'
             raise SettingsError(msg) from err
         place = result

@@ -20,6 +20,7 @@ import numpy as np
 from monother_ros.core.errors import AdaptationError, BundleError
 from monother_ros.core.files import atomic_write, sha256_file
 from monother_ros.core.manifest import Reader
+from monother_ros.core.parsing import parse_json
 from monother_ros.core.tensor_file import little
 from monother_ros.learning.revision_lock import CHANGE_LOCK, WRITER_LOCK
 
@@ -156,7 +157,7 @@ def read_current(folder: Path) -> tuple[Current | None, str]:
     """
     path = folder / CURRENT
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = parse_json(path.read_text(encoding='utf-8'))
         item = Reader(data, str(path))
         record = Current(
             item.identifier('revision'),
@@ -166,7 +167,7 @@ def read_current(folder: Path) -> tuple[Current | None, str]:
         )
     except FileNotFoundError:
         return None, f'{path} is missing'
-    except (OSError, ValueError, RecursionError, BundleError) as err:
+    except (OSError, ValueError, BundleError) as err:
         return None, f'{path} is damaged ({err})'
     return record, ''
 
@@ -194,8 +195,8 @@ def next_number(folder: Path) -> int:
     used = [number_of(item.name) or 0 for item in folder.iterdir()]
     try:
         if path.exists():  # not so for the first one of a store
-            used.append(int(json.loads(path.read_text(encoding='utf-8'))['last']))
-    except (OSError, ValueError, KeyError, TypeError) as err:
+            used.append(int(parse_json(path.read_text(encoding='utf-8'))['last']))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as err:
         LOG.warning('%s is damaged (%s): numbers go on from the newest folder', path, err)
     number = max(used, default=0) + 1
     atomic_write(path, json.dumps({'last': number}) + '\n')

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from monother_ros import __version__
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.files import atomic_folder
+from monother_ros.core.parsing import parse_json
 
 LATEST = 'latest'
 """Folder of the newest checkpoint in a run, which the run is continued from."""
@@ -97,7 +98,7 @@ def read_about(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / STATE
     try:
-        about = json.loads(path.read_text(encoding='utf-8'))
+        about = parse_json(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as err:
         msg = f'{path} cannot be read as a checkpoint: {err}'
         raise SettingsError(msg) from err

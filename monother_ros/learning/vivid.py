@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import DatasetError
+from monother_ros.core.parsing import read_array
 from monother_ros.learning.datasets import PairSample, checked_index
 from monother_ros.learning.pair_files import (
     existing_folder,
@@ -97,8 +98,8 @@ def _read_matrix(path: Path, size: int) -> NDArray[np.float64]:
 def _read_depth(path: Path) -> NDArray[np.float32]:
     """Label of a .npy file, (H, W) metres; a trailing axis of one is taken off."""
     try:
-        depth = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as err:
+        depth = read_array(path)
+    except (OSError, ValueError) as err:
         msg = f'label {path} cannot be read: {err}'
         raise DatasetError(msg) from err
     if depth.ndim == 3 and depth.shape[2] == 1:

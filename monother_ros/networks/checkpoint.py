@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import atomic_path
+from monother_ros.core.parsing import parse_json
 from monother_ros.networks.dinov2 import TAPS
 from monother_ros.networks.monother import DepthBranch, MonoTherConfig, MonoTherNetwork
 from monother_ros.networks.names import BRANCHES, official_name, official_state, own_state
@@ -314,7 +315,7 @@ def _read_safetensors(file: Path, state: Checkpoint) -> Mapping[str, Tensor]:
             state.metadata = dict(handle.metadata() or {})
             entries = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
         if CONFIG_KEY in state.metadata:
-            state.config = MonoTherConfig.from_dict(json.loads(state.metadata[CONFIG_KEY]))
+            state.config = MonoTherConfig.from_dict(parse_json(state.metadata[CONFIG_KEY]))
     except (OSError, ValueError, TypeError, safetensors.SafetensorError) as err:
         msg = f'{file} is no checkpoint or is damaged: {err}'
         raise BundleError(msg) from err

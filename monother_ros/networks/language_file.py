@@ -134,7 +134,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     """Manifest of a head, checked."""
     data = read_weights_manifest(path, FORMAT)
     sigma = data.get('sigma')
-    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 < sigma < math.inf:
+    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 < sigma < 1e6:
         msg = f'{path}: sigma is {sigma!r}; it must be a number above 0'
         raise BundleError(msg)
     return data

@@ -14,6 +14,7 @@ from torch import nn
 
 from monother_ros.core.errors import BundleError
 from monother_ros.core.files import atomic_folder, sha256_file
+from monother_ros.core.parsing import parse_json
 from monother_ros.core.share import share_folders
 
 
@@ -44,7 +45,7 @@ def read_weights_manifest(path: Path, version: int) -> dict[str, Any]:
     :raises BundleError: it cannot be read, or has another format.
     """
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = parse_json(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as err:
         msg = f'{path} cannot be read: {err}; copy the folder again'
         raise BundleError(msg) from err

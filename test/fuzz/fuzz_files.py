@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from bundles import make_bundle
 from fuzz_harness import Attempt, CountedError, Entry
-from fuzz_values import altered, damaged, number
+from fuzz_values import altered, damaged, damaged_json, number
 
 from monother_ros.core.bundle import MODEL, load_bundle
 from monother_ros.core.camera_file import read_camera_info
@@ -64,8 +64,13 @@ def _yaml(value: Any, rng: np.random.Generator) -> bytes:
     """A YAML file: the value altered and written well, or written and its text damaged."""
     import yaml
 
-    if rng.random() < 0.7:
+    draw = rng.random()
+    if draw < 0.7:
         return yaml.safe_dump(altered(value, rng), sort_keys=False).encode()
+    if draw < 0.76:
+        # deeper than a parser can go; a date that there is not; more digits than Python reads
+        text = ('[' * 5000, '2001-99-99', '1' * 5000, '0x' + 'f' * 400)[rng.integers(4)]
+        return yaml.safe_dump(value).replace('1', text, 1).encode()
     return damaged(yaml.safe_dump(value, sort_keys=False).encode(), rng)
 
 
@@ -98,16 +103,10 @@ def manifest(folder: Path) -> Attempt:
     """model.json of a bundle."""
     make_bundle(folder / 'bundle', 16, 24)
     path = folder / 'bundle' / 'model.json'
-    good = path.read_bytes()
+    good = json.loads(path.read_text())
 
     def attempt(rng: np.random.Generator) -> None:
-        if rng.random() < 0.7:
-            path.write_bytes(json.dumps(altered(json.loads(good), rng)).encode())
-        elif rng.random() < 0.2:
-            # more digits than Python turns into a number, and deeper than it can go
-            path.write_bytes(good.replace(b'1', (b'1' * 5000, b'[' * 5000)[rng.integers(2)], 1))
-        else:
-            path.write_bytes(damaged(good, rng))
+        path.write_bytes(damaged_json(good, rng))
         bundle = load_bundle(folder / 'bundle')
         assert bundle.input_size[0] > 0 and 0 < bundle.depth_range[0] < bundle.depth_range[1]
 
@@ -257,11 +256,9 @@ def revisions(folder: Path) -> Attempt:
             file = target / files[rng.integers(len(files))]
             if rng.random() < 0.2:
                 file.unlink(missing_ok=True)
-            elif file.suffix == '.json' and rng.random() < 0.6 and file.exists():
-                with_damage = altered(
-                    json.loads((store / file.relative_to(target)).read_text()), rng
-                )
-                file.write_text(json.dumps(with_damage))
+            elif file.suffix == '.json':
+                content = json.loads((store / file.relative_to(target)).read_text())
+                file.write_bytes(damaged_json(content, rng))
             else:
                 file.write_bytes(damaged((store / file.relative_to(target)).read_bytes(), rng))
         reader = RevisionReader(target)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from typing import Any
 
@@ -102,6 +103,19 @@ def _damage(data: bytearray, rng: np.random.Generator) -> bytearray:
     else:
         data[place : place + length] = rng.integers(0, 256, length, np.uint8).tobytes()
     return data
+
+
+def damaged_json(value: Any, rng: np.random.Generator) -> bytes:
+    """JSON of a value: with changes in it, with damage to its text, or past a parser's limits."""
+    draw = rng.random()
+    if draw < 0.7:
+        return json.dumps(altered(value, rng)).encode()
+    good = json.dumps(value).encode()
+    if draw < 0.76:
+        # more digits than Python turns into a number; deeper than it can go
+        place = good.find(b':') + 1
+        return good[:place] + (b'1' * 5000, b'[' * 100_000)[rng.integers(2)] + good[place:]
+    return damaged(good, rng)
 
 
 def altered(value: Any, rng: np.random.Generator, most: int = 3) -> Any:

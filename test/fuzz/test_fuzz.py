@@ -17,7 +17,7 @@ from fuzz_harness import Entry, run_entry
 from monother_ros.core.errors import BagError
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = ('fuzz_messages', 'fuzz_files', 'fuzz_bags', 'fuzz_learning')
+GROUPS = ('fuzz_messages', 'fuzz_files', 'fuzz_bags', 'fuzz_evaluation', 'fuzz_learning')
 NEEDS = ('onnx', 'onnxruntime', 'rosbags', 'torch', 'safetensors', 'yaml')
 
 
@@ -43,7 +43,9 @@ NAMES = (
     *('camera_info file', 'rig file', 'bundle manifest', 'bundle files', 'network'),
     *('tensor file', 'thermal picture file', 'parameters', 'store of revisions'),
     *('MCAP file', 'SQLite bag', 'ROS 1 bag', 'recorded message'),
-    *('checkpoint', 'confidence network', 'recipe', 'object array'),
+    *('evaluation results', 'evaluation journal', 'ground truth file'),
+    *('checkpoint', 'confidence network', 'recipe', 'object array', 'language head'),
+    *('training state', 'state of learning', 'anchors', 'memory of pairs'),
 )
 
 

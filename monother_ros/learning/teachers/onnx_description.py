@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monother_ros.core.errors import TeacherError
+from monother_ros.core.parsing import parse_json, parse_yaml
 from monother_ros.learning.teachers.picture import METHODS
 from monother_ros.learning.teachers.results import KINDS, Kind
 
@@ -156,17 +156,15 @@ def _load(path: Path) -> Any:
     try:
         text = path.read_text(encoding='utf-8')
         if path.suffix == '.json':
-            return json.loads(text)
+            return parse_json(text)
         try:
-            import yaml
+            return parse_yaml(text)
         except ImportError as err:
             msg = f'{path} needs PyYAML to be read; pip install PyYAML, or write it as JSON'
             raise TeacherError(msg) from err
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as err:
+        except ValueError as err:
             msg = f'{path} is not valid YAML: {err}'
             raise TeacherError(msg) from err
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
+    except (OSError, ValueError) as err:
         msg = f'{path} cannot be read: {err}'
         raise TeacherError(msg) from err
