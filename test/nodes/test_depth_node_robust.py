@@ -15,6 +15,7 @@ from depth_rig import FRAME, SECOND, depth_of, image_message, info_message, pict
 from sensor_msgs.msg import CameraInfo, Image
 
 from monother_ros.core.errors import EngineError
+from monother_ros.nodes.worker import LATE_REASON
 from monother_ros.ros.messages import set_stamp, stamp_ns
 
 
@@ -121,6 +122,30 @@ def test_a_bag_that_loops_goes_on_at_once(rig):
     assert msg.header.frame_id == FRAME
     later = [s for s in stamps(rig.received['depth/image_raw']) if s < 60 * SECOND]
     assert later == sorted(later)
+
+
+def test_images_in_the_wrong_order_are_counted_and_nothing_is_forgotten(rig):
+    rig.first('depth/image_raw')
+    before = rig.node.statistics.resets
+    late = rig.next_stamp()
+    pixels = picture(rig.index)
+    rig.shoot()
+    newest = rig.shoot()
+    rig.until(lambda: stamps(rig.received['depth/image_raw'])[-1] == newest)
+    for missing in (late, late - SECOND // 5):
+        known = _drops(rig).get(LATE_REASON, 0)
+        rig.image.publish(image_message(pixels, missing))
+        rig.until(lambda n=known: _drops(rig).get(LATE_REASON, 0) > n, what='counted')
+    assert late not in stamps(rig.received['depth/image_raw'])
+    assert rig.node.statistics.resets == before
+    # more than a few in a row are another time
+    rig.stamp, seen = newest - SECOND // 3, len(rig.received['depth/image_raw'])
+    rig.until(
+        lambda: any(s < newest for s in stamps(rig.received['depth/image_raw'][seen:])),
+        tick=rig.shoot,
+        what='depth of another time',
+    )
+    assert rig.node.statistics.resets == before + 1
 
 
 def test_simulated_time_that_jumps_back_is_followed(make_rig):
