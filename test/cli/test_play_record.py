@@ -127,6 +127,24 @@ def test_errors_are_one_sentence(ros_domain, tmp_path, capsys):
         main(['play', str(source), '--remap', '/a=/b'])
 
 
+def test_wait_only_ends_when_somebody_listens(start, tmp_path, capsys):
+    bag = write_small_bag(tmp_path / 'bag', strange=False)
+    assert main(['play', str(bag), '--wait-only']) == 1
+    assert '--wait-only needs --wait-for-subscribers' in capsys.readouterr().err
+    waiting = start('play', bag, '--wait-only', '--wait-for-subscribers', '/cam')
+    other = start('play', bag, '--topics', '/note', '--delay', '2')
+    assert other.wait(30) == 0 and waiting.poll() is None  # nobody listens to /cam so far
+    assert 'published 1 messages' in other.stdout.read()
+    # a recorder listens to what has a publisher, so this ends the waiting
+    recorder = start('record', '-o', tmp_path / 'out', '--topics', '/cam')
+    assert waiting.wait(30) == 0
+    assert 'published' not in waiting.stdout.read()
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(30) == 0
+    with BagReader(tmp_path / 'out') as recorded:
+        assert recorded.message_count == 0
+
+
 def test_record_for_some_seconds(ros_domain, tmp_path, capsys):
     out = tmp_path / 'out'
     assert main(['record', '-o', str(out), '--seconds', '0.3', '--topics', '/never']) == 0
