@@ -124,7 +124,8 @@ class RunningMetrics:
             return None
         values = depth_metrics(p, g, near=self._near, far=self._far)
         values['told'] = g.size / np.count_nonzero(valid)
-        values['scale'] = float(np.median(g / p))
+        # as the metrics do: depth below the nearest counts as the nearest
+        values['scale'] = float(np.median(g / np.maximum(p, self._near)))
         if confidence is not None and confidence.shape == depth.shape:
             values.update(self._ranked(p, g, confidence[told]))
         self._last.append(values)

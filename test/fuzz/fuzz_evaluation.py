@@ -7,11 +7,15 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from fuzz_harness import Attempt, CountedError, Entry
-from fuzz_values import damaged, damaged_json
+from fuzz_messages import image
+from fuzz_values import damaged, damaged_json, number
+
+from monother_ros.ros.messages import message_to_array
 
 
 def results(folder: Path) -> Attempt:
@@ -92,7 +96,41 @@ def truth(folder: Path) -> Attempt:
     return attempt
 
 
+def scored_pair(_folder: Path) -> Attempt:
+    """Depth and ground truth of the metrics node; a bad pair must not spoil the means."""
+    from monother_ros.evaluation.depth_images import fit, metres
+    from monother_ros.evaluation.running import RunningMetrics
+
+    encodings = ('32FC1', '16UC1', '64FC1', 'mono16', 'mono8', 'rgb8', '32FC2')
+    good = np.full((8, 8), 10, np.float32)
+
+    def plane(rng: np.random.Generator) -> Any:
+        draw = rng.random()
+        if draw < 0.5:
+            return metres(message_to_array(image(rng, encodings)))
+        if draw < 0.75:
+            return rng.integers(0, 2**32, (8, 8), np.uint32).view(np.float32)
+        edges = np.array([number(rng) for _ in range(64)]).reshape(8, 8)
+        return edges.astype(np.float32)
+
+    def attempt(rng: np.random.Generator) -> None:
+        metrics = RunningMetrics()
+        metrics.add(good, 1.1 * good)
+        truth = plane(rng)
+        depth = plane(rng)
+        sure = plane(rng) if rng.random() < 0.3 else None
+        with np.errstate(all='ignore'):
+            values = metrics.add(depth, fit(truth, depth.shape), sure)
+            means = metrics.running()
+        assert all(np.isfinite(value) for value in means.values()), means
+        if values is None:
+            raise CountedError('no pixel has both')
+
+    return attempt
+
+
 ENTRIES = (
+    Entry('scored pair', scored_pair, 500),
     Entry('evaluation results', results, 400),
     Entry('evaluation journal', journal, 400),
     Entry('ground truth file', truth, 400),

@@ -43,7 +43,7 @@ NAMES = (
     *('camera_info file', 'rig file', 'bundle manifest', 'bundle files', 'network'),
     *('tensor file', 'thermal picture file', 'parameters', 'store of revisions'),
     *('MCAP file', 'SQLite bag', 'ROS 1 bag', 'recorded message'),
-    *('evaluation results', 'evaluation journal', 'ground truth file'),
+    *('scored pair', 'evaluation results', 'evaluation journal', 'ground truth file'),
     *('checkpoint', 'confidence network', 'recipe', 'object array', 'language head'),
     *('training state', 'state of learning', 'anchors', 'memory of pairs'),
 )
