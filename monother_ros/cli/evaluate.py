@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import distributions
@@ -84,27 +85,38 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _here(tasks: Sequence[Task], journal: Path | None) -> tuple[list[UnitResult], list[str]]:
     """All tasks in this process, with a bar of the frames."""
-    counts = {}
-    for task in tasks:
-        if task.source not in counts:
-            counts[task.source] = open_source(task.source, task.options).count()
     units: list[UnitResult] = []
     errors: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for task in tasks:
+        if task.source in counts:
+            continue
+        counts[task.source] = 0
+        with _noted(errors, task, alone=len({t.source for t in tasks}) == 1):
+            counts[task.source] = open_source(task.source, task.options).count()
     total = sum(counts[task.source] for task in tasks)
     with tqdm(total=total, unit='frame', desc='evaluate', file=sys.stderr, disable=None) as bar:
         before = 0
         for task in tasks:
+            if task.name in errors:
+                continue
             bar.set_postfix_str(f'{task.name}, {Path(task.model).name}')
-            try:
+            with _noted(errors, task, alone=len(counts) == 1):
                 units.append(run_task(task, journal, _teller(bar, before)))
-            except MonotherError as err:
-                if len(counts) == 1:
-                    raise
-                errors[task.source] = f'{task.name}: {err}'
             before += counts[task.source]
             bar.update(before - bar.n)
-    failed = {task.name for task in tasks if task.source in errors}
-    return [unit for unit in units if unit.recording not in failed], list(errors.values())
+    return [unit for unit in units if unit.recording not in errors], list(errors.values())
+
+
+@contextlib.contextmanager
+def _noted(errors: dict[str, str], task: Task, *, alone: bool) -> Iterator[None]:
+    """Note the error of one recording of several, so that the others go on."""
+    try:
+        yield
+    except MonotherError as err:
+        if alone:
+            raise
+        errors.setdefault(task.name, f'{task.name}: {err}')
 
 
 def _teller(bar: Any, before: int) -> Callable[[int, int], None]:

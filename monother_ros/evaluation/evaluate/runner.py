@@ -96,11 +96,13 @@ class _Pipe:
 
 
 class _Worker(threading.Thread):
-    """A thread whose error is raised again where it is joined."""
+    """A thread whose error is kept for the one who joins it, and stops the others if fatal."""
 
-    def __init__(self, name: str, work: Callable[[], None], stop: threading.Event) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], None], stop: threading.Event, *, fatal: bool
+    ) -> None:
         super().__init__(name=name, daemon=True)
-        self._work, self._stop_all = work, stop
+        self._work, self._stop_all, self._fatal = work, stop, fatal
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -111,7 +113,8 @@ class _Worker(threading.Thread):
             pass
         except BaseException as err:
             self.error = err
-            self._stop_all.set()
+            if self._fatal:
+                self._stop_all.set()
 
 
 def evaluate_frames(
@@ -170,8 +173,8 @@ class _Run:
     def run(self, progress: Callable[[int, int], None]) -> None:
         """Work off all frames."""
         read, done = _Pipe(self._stop), _Pipe(self._stop)
-        reader = _Worker('read ahead', lambda: self._read(read), self._stop)
-        scorer = _Worker('metrics', lambda: self._score(done), self._stop)
+        reader = _Worker('read ahead', lambda: self._read(read), self._stop, fatal=False)
+        scorer = _Worker('metrics', lambda: self._score(done), self._stop, fatal=True)
         total = self._source.count()
         reader.start()
         scorer.start()
@@ -201,10 +204,12 @@ class _Run:
         return 0 < self._settings.limit <= len(self._state.rows)
 
     def _read(self, out: _Pipe) -> None:
-        """Thread: read frames ahead."""
-        for item in self._frames():
-            out.put(item)
-        out.put(None)
+        """Thread: read frames ahead; where that fails, what has been read is worked off."""
+        try:
+            for item in self._frames():
+                out.put(item)
+        finally:
+            out.put(None)
 
     def _frames(self) -> Iterator[SourceFrame]:
         """Frames from where the journal ends, with a run-in before."""

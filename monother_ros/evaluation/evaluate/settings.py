@@ -66,7 +66,9 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        object.__setattr__(self, 'metrics', tuple(g for g in GROUPS if g in self.metrics))
+        object.__setattr__(
+            self, 'metrics', tuple(g for g in GROUPS if g == 'depth' or g in self.metrics)
+        )
         for name, allowed in (('crop', CROPS), ('shutter', SHUTTER), ('points', POINTS)):
             if getattr(self, name) not in allowed:
                 msg = f'{name} {getattr(self, name)!r} is not known; use {", ".join(allowed)}'
