@@ -14,9 +14,8 @@ from monother_ros.core.errors import CalibrationError
 from monother_ros.core.rig_file import RigFile, read_rig_file
 from monother_ros.core.scale import fit_intrinsics
 from monother_ros.nodes.calibration import Calibration
-from monother_ros.nodes.inputs import never_raise
+from monother_ros.nodes.static_poses import StaticPoses
 from monother_ros.ros.adapt_parameters import AdaptNodeParameters
-from monother_ros.ros.static_tf import StaticTransforms
 
 NO_EXTRINSICS = (
     'no calibration: the pose of the thermal camera in the RGB camera is not known; set the '
@@ -76,9 +75,7 @@ class RigInput:
         if pose is None and self.file is not None:
             pose, self.source = self.file.extrinsics, self.file.summary
         self._pose = pose
-        self.transforms = StaticTransforms()
-        """What /tf_static has said."""
-        self._tf: Any = None
+        self.poses = StaticPoses(node)
         self.thermal = Calibration(node.resolve_topic_name('thermal/camera_info'))
         self.rgb = Calibration(node.resolve_topic_name('rgb/camera_info'))
         self.problem: str | None = None if pose is not None else NO_EXTRINSICS
@@ -87,26 +84,16 @@ class RigInput:
 
     def follow(self) -> None:
         """Listen to /tf_static where the pose comes from there."""
-        if self._tf is not None or self._pose is not None:
+        if self._pose is not None:
             return
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-
-        try:
-            from tf2_msgs.msg import TFMessage
-        except ImportError as err:
-            self.source = f'nowhere: /tf_static cannot be read ({err})'
-            self.problem = f'{NO_EXTRINSICS}; it cannot be read here ({err})'
-            return
-        profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', never_raise(self._node, self.transforms.add), profile
-        )
+        reason = self.poses.follow()
+        if reason is not None:
+            self.source = f'nowhere: /tf_static cannot be read ({reason})'
+            self.problem = f'{NO_EXTRINSICS}; it cannot be read here ({reason})'
 
     def destroy(self) -> None:
         """Remove the subscription from the node."""
-        if self._tf is not None:
-            self._node.destroy_subscription(self._tf)
-            self._tf = None
+        self.poses.leave()
 
     @property
     def thermal_height(self) -> int | None:
@@ -127,7 +114,7 @@ class RigInput:
         try:
             pose = self._pose
             if pose is None:
-                pose = self.transforms.lookup(frames[1], frames[0])
+                pose = self.poses.transforms.lookup(frames[1], frames[0])
             if pose is None:
                 msg = f'{NO_EXTRINSICS} (frames {frames[0]!r} and {frames[1]!r})'
                 raise CalibrationError(msg)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from monother_ros.core.errors import MonotherError
@@ -17,7 +16,8 @@ from monother_ros.learning.focal import focal_estimate
 from monother_ros.learning.teacher import TeacherOptions
 from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.focal_worker import FocalFound, FocalPair, FocalWorker
-from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
+from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
+from monother_ros.nodes.static_poses import StaticPoses
 from monother_ros.ros.diagnostics import OK, WARN, Health, Throttle
 from monother_ros.ros.language_parameters import LanguageNodeParameters
 from monother_ros.ros.messages import (
@@ -28,7 +28,6 @@ from monother_ros.ros.messages import (
     thermal_array,
 )
 from monother_ros.ros.qos import sensor_profile
-from monother_ros.ros.static_tf import StaticTransforms
 
 ESTIMATED = 'camera_info_estimated'
 """Relative topic of the estimated camera; nothing else is ever published there."""
@@ -59,7 +58,7 @@ class FocalInput:
         self._parameters = parameters
         self._say = say
         self._pose = parameters.pose()
-        self._transforms = StaticTransforms()
+        self._poses = StaticPoses(node)
         self._cameras = {
             role: Calibration(node.resolve_topic_name(f'{role}/camera_info'))
             for role in ('thermal', 'rgb')
@@ -68,7 +67,6 @@ class FocalInput:
             round(parameters.max_difference * 1e9), QUEUE, self._paired
         )
         self._subscriptions: dict[str, WatchedSubscription] = {}
-        self._tf: Any = None
         self._publisher = node.create_lifecycle_publisher(
             CameraInfo, ESTIMATED, sensor_profile('reliable')
         )
@@ -104,23 +102,14 @@ class FocalInput:
                 reliability,
                 self._cameras[role].update,
             )
-        if self._pose is None and self._tf is None:
-            try:
-                from tf2_msgs.msg import TFMessage
-            except ImportError:  # the pose must be a parameter then; its absence is told
-                return
-            profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            self._tf = self._node.create_subscription(
-                TFMessage, '/tf_static', never_raise(self._node, self._transforms.add), profile
-            )
+        if self._pose is None:
+            self._poses.follow()  # where it cannot, the absence of the pose is told
 
     def leave(self) -> None:
         """Unsubscribe."""
         for name in list(self._subscriptions):
             self._subscriptions.pop(name).destroy()
-        if self._tf is not None:
-            self._node.destroy_subscription(self._tf)
-            self._tf = None
+        self._poses.leave()
         self._matcher.reset()
 
     def tend(self) -> None:
@@ -182,7 +171,7 @@ class FocalInput:
         pose = self._pose
         if pose is None:
             frames = (pair.b.header.frame_id, pair.a.header.frame_id)
-            pose = self._transforms.lookup(*frames)
+            pose = self._poses.transforms.lookup(*frames)
         if pose is None:
             return NO_POSE
         camera = self._cameras['rgb'].fit(rgb.shape[1], rgb.shape[0])

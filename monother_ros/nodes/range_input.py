@@ -15,13 +15,13 @@ from monother_ros.core.errors import MonotherError
 from monother_ros.core.range_points import RangePoints
 from monother_ros.core.scale_sources import ScaleEstimate, silent
 from monother_ros.core.stats import Counters
-from monother_ros.nodes.inputs import WatchedSubscription, never_raise
+from monother_ros.nodes.inputs import WatchedSubscription
+from monother_ros.nodes.static_poses import StaticPoses
 from monother_ros.ros.cloud import cloud_xyz
 from monother_ros.ros.diagnostics import WARN, Health, InputFacts, Throttle, assess_input
 from monother_ros.ros.messages import stamp_ns
 from monother_ros.ros.parameters import DepthNodeParameters
 from monother_ros.ros.ranges import range_points, scan_points
-from monother_ros.ros.static_tf import StaticTransforms
 
 LOG_PERIOD = 30.0
 """Seconds between two logs of the same reason for a frame without points."""
@@ -51,8 +51,7 @@ class RangeInput:
         self._node = node
         self._parameters = parameters
         self._extrinsics = parameters.lidar_pose()
-        self.transforms = StaticTransforms()
-        """What /tf_static has said."""
+        self.poses = StaticPoses(node)
         self._lock = threading.Lock()
         self._kept: dict[str, deque[Any]] = {topic: deque(maxlen=KEPT) for topic in INPUTS}
         self._throttle = Throttle(LOG_PERIOD)
@@ -60,7 +59,6 @@ class RangeInput:
         self._used = 0
         self._problem: str | None = None
         self._read: tuple[Any, RangePoints] | None = None
-        self._tf: Any = None
         self._subscriptions: dict[str, WatchedSubscription] = {}
 
     def start(self) -> None:
@@ -83,19 +81,9 @@ class RangeInput:
         return keep
 
     def _follow_transforms(self) -> None:
-        """Listen to /tf_static where its message type exists and the pose is not a parameter."""
-        if self._tf is not None or self._extrinsics is not None:
-            return
-        try:
-            from tf2_msgs.msg import TFMessage
-        except ImportError:
-            return
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-
-        profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', never_raise(self._node, self.transforms.add), profile
-        )
+        """Listen to /tf_static where the pose is not a parameter."""
+        if self._extrinsics is None:
+            self.poses.follow()
 
     def apply(self, parameters: DepthNodeParameters) -> None:
         """Take new values of the live parameters."""
@@ -154,7 +142,7 @@ class RangeInput:
             )
         pose = self._extrinsics
         if pose is None:
-            pose = self.transforms.lookup(frame_id, msg.header.frame_id)
+            pose = self.poses.transforms.lookup(frame_id, msg.header.frame_id)
         if pose is None:
             return (
                 f'{topic}: pose unknown',
@@ -214,8 +202,6 @@ class RangeInput:
         for subscription in self._subscriptions.values():
             subscription.destroy()
         self._subscriptions = {}
-        if self._tf is not None:
-            self._node.destroy_subscription(self._tf)
-            self._tf = None
+        self.poses.leave()
         self._read = None
         self.reset()

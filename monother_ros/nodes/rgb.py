@@ -14,12 +14,12 @@ from monother_ros.core.errors import MonotherError
 from monother_ros.core.pipeline import RgbFrame
 from monother_ros.core.stats import Counters
 from monother_ros.nodes.calibration import Calibration
-from monother_ros.nodes.inputs import WatchedSubscription, never_raise, subscribe_image
+from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
 from monother_ros.nodes.policies import make_policy
+from monother_ros.nodes.static_poses import StaticPoses
 from monother_ros.ros.diagnostics import WARN, Health, InputFacts, Throttle, assess_input
 from monother_ros.ros.messages import rgb_array, stamp_ns
 from monother_ros.ros.parameters import DepthNodeParameters
-from monother_ros.ros.static_tf import StaticTransforms
 
 LOG_PERIOD = 30.0
 """Seconds between two logs of the same reason for a cloud without colour."""
@@ -40,10 +40,9 @@ class RgbInput:
         self._extrinsics = parameters.extrinsics()
         self._policy = make_policy(parameters.sync_policy, parameters.sync_slop)
         self._calibration = Calibration(node.resolve_topic_name('rgb/camera_info'))
-        self._transforms = StaticTransforms()
+        self._poses = StaticPoses(node)
         self._image: WatchedSubscription | None = None
         self._info: WatchedSubscription | None = None
-        self._tf: Any = None
         self._throttle = Throttle(LOG_PERIOD)
         self._used = 0
         self._missing = Counters()
@@ -84,24 +83,10 @@ class RgbInput:
                 parameters.rgb_reliability,
                 self._calibration.update,
             )
-            self._follow_transforms()
+            if self._extrinsics is None:
+                self._poses.follow()
         elif not wanted and self._image is not None:
             self.destroy()
-
-    def _follow_transforms(self) -> None:
-        """Listen to /tf_static where its message type exists and the pose is not a parameter."""
-        if self._tf is not None or self._extrinsics is not None:
-            return
-        try:
-            from tf2_msgs.msg import TFMessage
-        except ImportError:
-            return
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-
-        profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._tf = self._node.create_subscription(
-            TFMessage, '/tf_static', never_raise(self._node, self._transforms.add), profile
-        )
 
     def thermal_arrived(self, msg: Any) -> None:
         """Tell the pairing of a thermal image, before the worker gets it."""
@@ -126,7 +111,7 @@ class RgbInput:
             return self._without('no RGB image near in time')
         pose = self._extrinsics
         if pose is None:
-            pose = self._transforms.lookup(msg.header.frame_id, thermal.header.frame_id)
+            pose = self._poses.transforms.lookup(msg.header.frame_id, thermal.header.frame_id)
         if pose is None:
             return self._without(
                 'pose of the cameras unknown: set rgb_extrinsics, or publish /tf_static'
@@ -188,8 +173,7 @@ class RgbInput:
         for subscription in (self._image, self._info):
             if subscription is not None:
                 subscription.destroy()
-        if self._tf is not None:
-            self._node.destroy_subscription(self._tf)
-        self._image = self._info = self._tf = None
+        self._poses.leave()
+        self._image = self._info = None
         self._decoded = None
         self._policy.reset()

@@ -23,20 +23,25 @@ class StaticPoses:
         self.transforms = StaticTransforms()
         """What /tf_static has said."""
 
-    def follow(self) -> None:
-        """Subscribe, unless that is done already."""
+    def follow(self) -> str | None:
+        """
+        Subscribe, unless that is done already.
+
+        :returns: why the topic cannot be read here, or None.
+        """
         if self._subscription is not None:
-            return
+            return None
         try:
             from tf2_msgs.msg import TFMessage
-        except ImportError:
-            return
+        except ImportError as err:
+            return str(err)
         from rclpy.qos import DurabilityPolicy, QoSProfile
 
         profile = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._subscription = self._node.create_subscription(
             TFMessage, '/tf_static', never_raise(self._node, self.transforms.add), profile
         )
+        return None
 
     def leave(self) -> None:
         """Unsubscribe; what was heard stays."""

@@ -127,7 +127,7 @@ def publish_static(rig, link):
     try:
         from tf2_msgs.msg import TFMessage
     except ImportError:
-        rig.node.rig.transforms.add(SimpleNamespace(transforms=[link]))
+        rig.node.rig.poses.transforms.add(SimpleNamespace(transforms=[link]))
         return
     profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     rig.camera.create_publisher(TFMessage, '/tf_static', profile).publish(

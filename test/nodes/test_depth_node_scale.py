@@ -249,7 +249,7 @@ def test_the_pose_comes_from_static_transforms(tiny_bundle, ros_domain):
         )
         before = rig.scales[-1].vector.x
         # as /tf_static brings them; its message type is not among the pip wheels of ROS
-        rig.node.range.transforms.add(
+        rig.node.range.poses.transforms.add(
             SimpleNamespace(
                 transforms=[
                     link('base_link', 'lidar_frame', (0.0, 0.0, 0.1), (0, 0, 0, 1)),
