@@ -92,12 +92,12 @@ def boundary_f1(
     """
     _check(prediction, truth)
     thresholds, weights = thresholds_and_weights(t_min, t_max, count)
-    ours, theirs = _ratios(prediction, mask), _ratios(truth, mask)
     precision, recall = np.zeros(count), np.zeros(count)
-    for one, other in zip(ours, theirs, strict=True):
-        found, real, hits = _edges(one, other, thresholds)
-        precision += hits / np.maximum(found, 1) / 4
-        recall += hits / np.maximum(real, 1) / 4
+    for ours, theirs in zip(_steps(prediction, mask), _steps(truth, mask), strict=True):
+        for side in (1, -1):
+            found, real, hits = _edges(side * ours, side * theirs, np.log(thresholds))
+            precision += hits / np.maximum(found, 1) / 4
+            recall += hits / np.maximum(real, 1) / 4
     both = precision + recall
     f1 = np.where(both > 0, 2 * precision * recall / np.where(both > 0, both, 1), 0.0)
     return BoundaryScore(float(np.sum(f1 * weights)), thresholds, f1, precision, recall)
@@ -194,7 +194,7 @@ def dense_boundaries(
         thresholds; empty where the truth is sparse, so that LiDAR labels make no boundaries.
     """
     known = valid_mask(truth, near, np.inf) | np.isposinf(truth)
-    if not known.size or known.mean() < dense:
+    if not known.size or np.count_nonzero(known) < dense * known.size:
         return {}
     if prediction.shape != truth.shape:
         rows, columns = truth.shape
@@ -216,7 +216,7 @@ def _edges(
     one: NDArray[Any], other: NDArray[Any], thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """
-    Edges of two images of ratios, and those of both, at rising thresholds.
+    Edges of two images of steps, and those of both, at rising thresholds.
 
     Few pixels are edges at all, so only these are sorted by how many thresholds they exceed.
     """
@@ -239,6 +239,20 @@ def _check(prediction: NDArray[Any], other: NDArray[Any]) -> None:
     if prediction.ndim != 2 or prediction.shape != other.shape:
         msg = f'prediction is {prediction.shape}, the other image is {other.shape}; resize first'
         raise ValueError(msg)
+
+
+def _steps(depth: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple[NDArray[Any], ...]:
+    """
+    Logarithms of the ratios of inverse depth, left over right and upper over lower.
+
+    NaN where a pixel is masked out. The other two relations have the opposite sign.
+    """
+    kind = depth.dtype if np.issubdtype(depth.dtype, np.floating) else np.float64
+    log = np.log(np.maximum(depth, np.asarray(INVERSE_FLOOR, kind)))
+    if mask is not None and not mask.all():
+        log[~mask] = np.nan
+    with np.errstate(invalid='ignore'):
+        return log[:, 1:] - log[:, :-1], log[1:] - log[:-1]
 
 
 def _ratios(depth: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple[NDArray[Any], ...]:

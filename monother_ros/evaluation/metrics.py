@@ -56,8 +56,8 @@ def clip_prediction(
     :param far: upper end in metres.
     :returns: (...) float64 copy.
     """
-    clean = np.nan_to_num(np.asarray(prediction, np.float64), nan=near, posinf=far, neginf=near)
-    return np.clip(clean, near, far)
+    # of NaN and a number, fmax takes the number
+    return np.asarray(np.fmin(np.fmax(np.asarray(prediction, np.float64), near), far))
 
 
 def depth_metrics(
@@ -99,11 +99,11 @@ SUMS = ('n', 'abs_rel', 'sq_rel', 'square', 'log_square', 'log_abs', 'log', 'd1'
 
 
 def error_sums(
-    p: NDArray[np.float64],
-    g: NDArray[np.float64],
+    p: NDArray[np.floating],
+    g: NDArray[np.floating],
     place: NDArray[np.intp] | None = None,
     places: int = 1,
-    logs: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    logs: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
 ) -> NDArray[np.float64]:
     """
     Sums over pixels from which every metric follows, of groups of pixels.
@@ -139,7 +139,9 @@ def error_sums(
         e,
     )
     for k, weight in enumerate(weights, 1):
-        sums[:, k] = weight.sum() if places == 1 else np.bincount(place, weight, places)
+        sums[:, k] = (
+            weight.sum(dtype=np.float64) if places == 1 else np.bincount(place, weight, places)
+        )
     sums[:, 7:] = counts.cumsum(1)[:, :3]
     return sums
 

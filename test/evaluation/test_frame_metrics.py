@@ -88,7 +88,8 @@ def test_the_plain_way_gives_the_same():
     for prefix, fitted in (('median_', p * scale), ('linear_', np.polyval(line, p))):
         expected = metrics.depth_metrics(fitted, g)
         found = {n: got[prefix + n] for n in metrics.NAMES}
-        assert found == pytest.approx(expected, rel=1e-5), prefix
+        # a pixel at 1.25 may fall to the other side in single precision
+        assert found == pytest.approx(expected, rel=1e-5, abs=2e-4), prefix
     assert got['scale'] == pytest.approx(np.median(g / p), rel=0.02)
 
 

@@ -46,8 +46,8 @@ class _Earlier:
 
     index: int
     stamp: int
-    error: NDArray[np.float64]
-    log_truth: NDArray[np.float64]
+    error: NDArray[np.float32]
+    log_truth: NDArray[np.float32]
 
 
 class FrameScorer:
@@ -173,16 +173,22 @@ class FrameScorer:
         return values
 
     def _alignments(
-        self, p: NDArray[np.float64], g: NDArray[np.float64], log_g: NDArray[np.float64]
+        self, p: NDArray[np.floating], g: NDArray[np.floating], log_g: NDArray[np.floating]
     ) -> dict[str, float]:
-        """Depth metrics after the median, and after a scale and a shift, have been corrected."""
-        near, far = self.settings.near, self.settings.far
+        """
+        Depth metrics after the median, and after a scale and a shift, have been corrected.
+
+        In single precision, which changes the seventh digit and takes half of the time.
+        """
+        near, far = np.float32(self.settings.near), np.float32(self.settings.far)
+        line = best_line(p, g)
+        p, g, log_g = (array.astype(np.float32) for array in (p, g, log_g))
         values = {}
         for prefix, (scale, shift) in (
-            ('median_', (_median(g) / _median(p), 0.0)),
-            ('linear_', best_line(p, g)),
+            ('median_', (float(np.median(g) / np.median(p)), 0.0)),
+            ('linear_', line),
         ):
-            fitted = np.clip(p * scale + shift, near, far)
+            fitted = np.clip(p * np.float32(scale) + np.float32(shift), near, far)
             found = metrics_of_sums(error_sums(fitted, g, logs=(np.log(fitted), log_g))[0])
             values.update({prefix + name: value for name, value in found.items()})
         return values
@@ -200,7 +206,7 @@ class FrameScorer:
         before = self._before
         planes = []
         for values in (error, log_g):
-            plane = np.full(shape, np.nan)
+            plane = np.full(shape, np.nan, np.float32)
             plane.reshape(-1)[where] = values
             planes.append(plane)
         self._before = _Earlier(index, stamp, planes[0], planes[1])
@@ -224,7 +230,7 @@ class FrameScorer:
         }
 
 
-def best_line(p: NDArray[np.float64], g: NDArray[np.float64]) -> tuple[float, float]:
+def best_line(p: NDArray[np.floating], g: NDArray[np.floating]) -> tuple[float, float]:
     """
     Scale and shift with the least sum of (scale p + shift - g)², in metres.
 
@@ -238,11 +244,6 @@ def best_line(p: NDArray[np.float64], g: NDArray[np.float64]) -> tuple[float, fl
         return mean_g / mean_p, 0.0
     scale = float((centred * (g - mean_g)).sum()) / spread
     return scale, mean_g - scale * mean_p
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Median; single precision is enough to find it and far quicker to sort."""
-    return float(np.median(values.astype(np.float32)))
 
 
 def _confidence(
