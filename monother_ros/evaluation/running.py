@@ -13,19 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.evaluation.metrics import (
-    FAR,
-    NEAR,
-    absolute_relative,
-    depth_metrics,
-    sparsification,
-    valid_mask,
-)
+from monother_ros.evaluation.evaluate.frame_metrics import FrameScorer
+from monother_ros.evaluation.evaluate.metric_names import METRICS
+from monother_ros.evaluation.evaluate.settings import EvaluationSettings
+from monother_ros.evaluation.metrics import FAR, NEAR, valid_mask
 
-BIN = 5.0
-"""Width of a range bin in metres."""
+GROUPS = ('depth', 'ranges', 'confidence', 'temporal')
+"""Groups of metrics that are quick enough to be measured beside a camera."""
 
-WHOLE = 'all'
+BIN_VALUES = ('abs_rel', 'rmse', 'd1')
+"""Metrics of a range of distance."""
+
+WHOLE = ''
 """Name of the group of all frames."""
 
 
@@ -42,12 +41,11 @@ class Sums:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Take the values of a frame; a value that is NaN does not count."""
+        """Take the values of a frame."""
         self.frames += 1
         for name, value in values.items():
-            if not math.isnan(value):
-                self.totals[name] = self.totals.get(name, 0.0) + value
-                self.counts[name] = self.counts.get(name, 0) + 1
+            self.totals[name] = self.totals.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
         """Arithmetic mean of each value over the frames that have it."""
@@ -58,35 +56,46 @@ class RunningMetrics:
     """
     Scores frames one by one and keeps means: over the last ones, over all, by condition and range.
 
-    Values per frame are those of :func:`.metrics.depth_metrics` over the pixels where there are
-    both depth and ground truth (published depth is NaN where it is not known), and 'told', the
-    part of the pixels with ground truth where there is depth; 'scale', the median of ground
-    truth over depth, the factor that depth lacks; and, where there is a confidence, 'ause' and 'random_ause' by AbsRel. Means are
-    arithmetic ones of values per frame.
+    Values of a frame are those of ``monother evaluate`` (see FrameScorer) for the pixels that have
+    both ground truth and a depth: published depth is NaN where the node does not tell it, and
+    `told` is the part of the ground truth where it does.
 
     :param near: ground truth at or below does not count, metres.
     :param far: ground truth at or beyond does not count, metres.
     :param window: frames of the running values.
-    :param confidence_pixels: most pixels of a frame by which its confidence is judged.
+    :param pixels: most pixels of a frame that are scored, evenly spread; 0 for all.
+    :raises SettingsError: the range is empty.
     """
 
     def __init__(
-        self,
-        near: float = NEAR,
-        far: float = FAR,
-        window: int = 30,
-        confidence_pixels: int = 20000,
+        self, near: float = NEAR, far: float = FAR, window: int = 30, pixels: int = 0
     ) -> None:
-        self._near, self._far = near, far
-        self.confidence_pixels = confidence_pixels
+        self.pixels = pixels
+        self.settings = EvaluationSettings(
+            near=near,
+            far=far,
+            bin_width=min(5.0, far),
+            metrics=GROUPS,
+            told_only=True,
+            # whatever was published counts as told
+            range_min=1e-9,
+            range_max=1e9,
+        )
         self._last: deque[dict[str, float]] = deque(maxlen=window)
-        self._groups: dict[str, Sums] = {}
-        self._bins: dict[int, Sums] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self._scorer = FrameScorer(self.settings)
+        self._last.clear()
+        self._groups: dict[str, Sums] = {WHOLE: Sums()}
+        self._bins = [Sums() for _ in range(self.settings.bins)]
+        self._index = 0
 
     @property
     def frames(self) -> int:
         """Frames that counted so far."""
-        return self._groups[WHOLE].frames if WHOLE in self._groups else 0
+        return self._groups[WHOLE].frames
 
     @property
     def window(self) -> int:
@@ -103,6 +112,7 @@ class RunningMetrics:
         truth: NDArray[Any],
         confidence: NDArray[Any] | None = None,
         condition: str = '',
+        stamp: int = 0,
     ) -> dict[str, float] | None:
         """
         Score a frame.
@@ -111,51 +121,41 @@ class RunningMetrics:
         :param truth: (H, W) metres; 0, NaN, infinity and what is out of range do not count.
         :param confidence: (H, W) in [0, 1], or None.
         :param condition: group that the frame belongs to beside all frames; empty for none.
-        :returns: the values of the frame; None where no pixel has both depth and ground truth.
+        :param stamp: ns, rising; changes between frames half a second apart or more do not count.
+        :returns: the metrics of the frame; None where no pixel has both depth and ground truth.
         :raises ValueError: the shapes differ.
         """
-        if depth.shape != truth.shape:
+        if any(plane is not None and plane.shape != truth.shape for plane in (depth, confidence)):
             msg = f'depth is {depth.shape}, ground truth is {truth.shape}; they must be equal'
             raise ValueError(msg)
-        valid = valid_mask(truth, self._near, self._far)
-        told = valid & np.isfinite(depth)
-        g, p = truth[told], depth[told]
-        if not g.size:
+        self._index += 1
+        step = self._step(truth)
+        if step > 1:
+            depth, truth = depth[::step, ::step], truth[::step, ::step]
+            confidence = None if confidence is None else confidence[::step, ::step]
+        row = self._scorer.score(depth, confidence, truth, self._index, stamp)
+        if row is None:
             return None
-        values = depth_metrics(p, g, near=self._near, far=self._far)
-        values['told'] = g.size / np.count_nonzero(valid)
-        # as the metrics do: depth below the nearest counts as the nearest
-        values['scale'] = float(np.median(g / np.maximum(p, self._near)))
-        if confidence is not None and confidence.shape == depth.shape:
-            values.update(self._ranked(p, g, confidence[told]))
+        every = {
+            name: value
+            for name, value in zip(self._scorer.columns, row, strict=True)
+            if not math.isnan(value)
+        }
+        values = {name: every[name] for name in METRICS if name in every}
         self._last.append(values)
-        for name in {WHOLE, condition} - {''}:
+        for name in {WHOLE, condition}:
             self._groups.setdefault(name, Sums()).add(values)
-        self._by_range(p, g)
+        for number, sums in enumerate(self._bins):
+            if f'bin{number:02d}_abs_rel' in every:
+                sums.add({name: every[f'bin{number:02d}_{name}'] for name in BIN_VALUES})
         return values
 
-    def _ranked(
-        self, p: NDArray[Any], g: NDArray[Any], confidence: NDArray[Any]
-    ) -> dict[str, float]:
-        """How well a confidence ranks the errors of a frame."""
-        step = -(-g.size // self.confidence_pixels)
-        error = absolute_relative(p[::step], g[::step], near=self._near, far=self._far)
-        sure = confidence[::step]
-        known = np.isfinite(sure)
-        if not known.any():
-            return {}
-        curve = sparsification(error[known], sure[known])
-        return {'ause': curve.ause, 'random_ause': curve.random_ause}
-
-    def _by_range(self, p: NDArray[Any], g: NDArray[Any]) -> None:
-        """Error of each bin of ground truth, as a value of this frame."""
-        error = absolute_relative(p, g, near=self._near, far=self._far)
-        index = np.minimum(g, self._far).astype(np.int64) // int(BIN)
-        counts = np.bincount(index)
-        sums = np.bincount(index, error)
-        for number in np.flatnonzero(counts).tolist():
-            value = float(sums[number] / counts[number])
-            self._bins.setdefault(number, Sums()).add({'abs_rel': value})
+    def _step(self, truth: NDArray[Any]) -> int:
+        """Every how many-th row and column is scored; a sparse ground truth is scored whole."""
+        if not self.pixels or truth.size <= self.pixels:
+            return 1
+        known = np.count_nonzero(valid_mask(truth, self.settings.near, self.settings.far))
+        return max(1, math.ceil(math.sqrt(known / self.pixels)))
 
     def running(self) -> dict[str, float]:
         """Means over the last frames; empty before the first one."""
@@ -169,30 +169,25 @@ class RunningMetrics:
         What is known so far, as plain numbers for JSON.
 
         :returns: 'frames'; 'overall', means over all frames; 'conditions', means and number of
-            frames of each; 'ranges', mean AbsRel and number of frames of each 5 m bin.
+            frames of each; 'ranges', those of each range of distance.
         """
-        groups = dict(self._groups)
-        overall = groups.pop(WHOLE, Sums())
+        width, far = self.settings.bin_width, self.settings.far
         return {
-            'frames': overall.frames,
-            'overall': overall.means(),
+            'frames': self.frames,
+            'overall': self._groups[WHOLE].means(),
             'conditions': {
                 name: {'frames': sums.frames, **sums.means()}
-                for name, sums in sorted(groups.items())
+                for name, sums in sorted(self._groups.items())
+                if name != WHOLE
             },
             'ranges': [
                 {
-                    'from_m': number * BIN,
-                    'to_m': (number + 1) * BIN,
+                    'from_m': number * width,
+                    'to_m': min((number + 1) * width, far),
                     'frames': sums.frames,
                     **sums.means(),
                 }
-                for number, sums in sorted(self._bins.items())
+                for number, sums in enumerate(self._bins)
+                if sums.frames
             ],
         }
-
-    def reset(self) -> None:
-        """Forget all frames."""
-        self._last.clear()
-        self._groups.clear()
-        self._bins.clear()

@@ -168,7 +168,7 @@ class _View:
         self._transforms = Transforms(given)
         self._placed: set[str] = set()
         self._camera: Intrinsics | None = None
-        self._metrics = RunningMetrics(confidence_pixels=4000)
+        self._metrics = RunningMetrics()
         thermal = given.entries.get('thermal') or given.entries.get('depth') or []
         self._shown = {e.stamp for e in thermal[:: settings.every]}
 
@@ -285,7 +285,7 @@ class _View:
         if label is None:
             return
         right = fit(metres(message_to_array(self._given.decode(label))), depth.shape)
-        values = self._metrics.add(depth, right, sure)
+        values = self._metrics.add(depth, right, sure, stamp=stamp)
         for name in SCORES if values else ():
             scene.scalar(name, (values or {})[name])
 

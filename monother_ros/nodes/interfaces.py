@@ -354,6 +354,10 @@ METRICS = NodeInterface(
                 ('silog', 'Scale-invariant logarithmic error, times 100'),
                 ('scale', 'Median of truth / depth, the factor that depth lacks; 1 is right'),
                 ('told', 'Part of the pixels with ground truth where depth is known'),
+                (
+                    'flicker',
+                    'Mean change of ln depth from frame to frame that the truth does not have',
+                ),
                 ('ause', 'Area between the sparsification curves; 0 is best'),
             )
         ),

@@ -55,6 +55,7 @@ PUBLISHED = {
     'silog': 'scale-invariant logarithmic error, times 100',
     'scale': 'median of truth / depth, the factor that depth lacks; 1 is right',
     'told': 'part of the pixels with ground truth where depth is known',
+    'flicker': 'mean change of ln depth from frame to frame that the ground truth does not have',
     'ause': 'area between the sparsification curves of confidence and true error; 0 is best',
 }
 """Value → what it is; published as std_msgs/Float32 on metrics/<value>, means over `window`."""
@@ -130,7 +131,7 @@ class MetricsNode(DiagnosedNode[MetricsNodeParameters]):
             parameters.range_min,
             parameters.range_max,
             parameters.window,
-            parameters.confidence_pixels,
+            parameters.pixels,
         )
         self._counts = {}
         self.calibration = Calibration(self.resolve_topic_name('depth/camera_info'))
@@ -281,7 +282,7 @@ class MetricsNode(DiagnosedNode[MetricsNodeParameters]):
                 'slop_s': parameters.slop,
                 'range_min_m': parameters.range_min,
                 'range_max_m': parameters.range_max,
-                'confidence_pixels': parameters.confidence_pixels,
+                'pixels': parameters.pixels,
             },
             **known,
             'counts': self._all_counts(worker),
@@ -359,7 +360,7 @@ class MetricsNode(DiagnosedNode[MetricsNodeParameters]):
     @staticmethod
     def _take(metrics: RunningMetrics, parameters: MetricsNodeParameters) -> None:
         metrics.window = parameters.window
-        metrics.confidence_pixels = parameters.confidence_pixels
+        metrics.pixels = parameters.pixels
 
     def diagnosis(self) -> DiagnosticArray:
         """Health of the node and its inputs, now."""

@@ -104,7 +104,7 @@ class MetricsWorker:
         else:
             label = fit(metres(message_to_array(truth)), depth.shape)
         with self.lock:
-            return self.metrics.add(depth, label, sure, frame.condition)
+            return self.metrics.add(depth, label, sure, frame.condition, frame.stamp)
 
     def _projected(self, frame: Frame, cloud: Any) -> NDArray[np.float32]:
         """Depth image of a cloud."""

@@ -70,11 +70,11 @@ class MetricsNodeParameters(NodeParameters):
         high=100000,
         live=True,
     )
-    confidence_pixels: int = parameter(
-        20000,
-        'Most pixels of a frame, evenly spread, by which its confidence is judged; ranking all '
-        'pixels of a dense ground truth takes longer than a camera period.',
-        low=100,
+    pixels: int = parameter(
+        100000,
+        'Most pixels of a frame that are scored, every so many-th row and column; 0 for all. A '
+        'dense ground truth of 640x512 pixels takes longer than a camera period otherwise.',
+        low=0,
         high=10000000,
         live=True,
     )

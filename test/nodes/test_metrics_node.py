@@ -13,7 +13,8 @@ pytest.importorskip('rclpy')
 
 from metrics_rig import SECOND, SIZE, MetricsRig, truth_of
 
-from monother_ros.evaluation.metrics import depth_metrics, sparsification
+from monother_ros.evaluation.evaluate.unit import STEPS
+from monother_ros.evaluation.metrics import absolute_relative, depth_metrics, sparsification
 
 STEP = SECOND // 30
 
@@ -48,8 +49,8 @@ def expected(index):
     known = np.isfinite(truth) & np.isfinite(depth)
     values = depth_metrics(depth[known], truth[known])
     values['told'] = known.sum() / np.isfinite(truth).sum()
-    error = np.abs(truth - depth)[known] / truth[known]
-    values['ause'] = sparsification(error, sureness()[known]).ause
+    error = absolute_relative(depth[known], truth[known])
+    values['ause'] = sparsification(error, sureness()[known], steps=STEPS).ause
     return values
 
 
