@@ -306,7 +306,11 @@ def _client(
             stack.enter_context(client)
             yield client, _by_host(client, workers.cluster)
             return
+        import dask
+
+        # by default malloc gives memory back at once: a page fault for every page of every image
         count = workers.processes(units)
+        stack.enter_context(dask.config.set({'distributed.nanny.pre-spawn-environ': {}}))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='monother-dask-'))
         cluster = stack.enter_context(
             distributed.LocalCluster(
