@@ -47,8 +47,8 @@ TELL_EVERY = 0.5
 LOOK_EVERY = 2.0
 """Seconds after which the workers are looked at where nothing was finished."""
 
-PATIENCE = 30.0
-"""Seconds to wait for a worker where none is left; a new one may be on its way."""
+PATIENCE = 120.0
+"""Seconds to wait where no worker is left; on a busy machine a new one takes its time."""
 
 AGAIN = 'start it and give the same command again'
 
