@@ -318,7 +318,7 @@ def _client(
                 threads_per_worker=1,
                 processes=True,
                 host='127.0.0.1',
-                dashboard_address=None,
+                dashboard_address='127.0.0.1:0',
                 memory_limit=0,
                 local_directory=folder,
                 silence_logs=logging.CRITICAL,
