@@ -56,6 +56,9 @@ ROLES = {
 }
 """Role → topic names, the preferred one first; odometry is found by its type."""
 
+VISIBLE = ('thermal', 'depth', 'rgb', 'truth', 'lidar', 'mask')
+"""Roles of which one must be there; the first one begins the time line."""
+
 SCORES = ('abs_rel', 'd1', 'scale', 'told')
 """Values of each frame against ground truth that are plotted."""
 
@@ -111,10 +114,7 @@ def write_view(
     """
     chosen = settings or ViewSettings()
     with Recording(drive, ROLES, _topics(drive, chosen.topics)) as given:
-        entries = given.entries.get('thermal') or next(
-            (e for role, e in given.entries.items() if e and role not in ('static', 'condition')),
-            [],
-        )
+        entries = next((given.entries[role] for role in VISIBLE if given.has(role)), [])
         if not entries:
             msg = (
                 f'{drive} holds nothing that can be shown; its topics are '

@@ -181,3 +181,25 @@ def test_bag_without_anything_to_see(tmp_path):
     with pytest.raises(BagError, match=r'holds nothing that can be shown; its topics are /cam'):
         write_view(tmp_path / 'view.rrd', bag)
     assert list(tmp_path.iterdir()) == [bag]
+
+
+@pytest.mark.parametrize(
+    ('name', 'topics', 'expected'),
+    [
+        (
+            'rosbag2_2025_09_10-13_03_56_0.mcap',
+            {'rgb': '/image', 'lidar': '/point_cloud2'},
+            {'/world/vehicle/rgb/camera/image', '/world/vehicle/lidar'},
+        ),
+        (
+            'aruco_images.bag',
+            {'rgb': '/raspicam_node/image/compressed', 'rgb_info': '/raspicam_node/camera_info'},
+            {'/world/vehicle/rgb/camera/image', '/world/vehicle/rgb/camera'},
+        ),
+    ],
+)
+def test_real_bags_of_ros_1_and_2(shared, tmp_path, name, topics, expected):
+    write_view(
+        tmp_path / 'view.rrd', shared(f'data/bags/{name}'), None, ViewSettings(topics=topics)
+    )
+    assert expected <= set(Read(tmp_path / 'view.rrd').entities)
