@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         if source.startswith('sim:'):
             open_source(source, tasks[0].options)  # rendered once, before workers want it
     try:
-        if arguments.cluster or (arguments.workers or 0) > 1 or arguments.bags:
+        if arguments.cluster or _processes(arguments, len(tasks)) > 1:
             units, errors = _many(tasks, arguments, journal)
         else:
             units, errors = _here(tasks, journal)
@@ -81,6 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
     for error in errors:
         print(f'monother evaluate: {error}', file=sys.stderr)
     return 1 if errors else 0
+
+
+def _processes(arguments: argparse.Namespace, tasks: int) -> int:
+    """Number of worker processes; many bags use the cores, a few recordings stay here."""
+    if arguments.workers is None and not arguments.bags:
+        return 1
+    return Workers(arguments.workers or 0).processes(tasks)
 
 
 def _here(tasks: Sequence[Task], journal: Path | None) -> tuple[list[UnitResult], list[str]]:

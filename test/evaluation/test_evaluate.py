@@ -32,10 +32,11 @@ from monother_ros.evaluation.evaluate.merge import merge
 from monother_ros.evaluation.evaluate.pictures import WIDEST, Keeper, KeptFrame, compressed, unpack
 from monother_ros.evaluation.evaluate.runner import evaluate_frames
 from monother_ros.evaluation.evaluate.schema import Evaluation, load_evaluation
-from monother_ros.evaluation.evaluate.settings import EvaluationSettings
+from monother_ros.evaluation.evaluate.settings import POINTS, EvaluationSettings
 from monother_ros.evaluation.evaluate.sources import SourceOptions, open_source
 from monother_ros.evaluation.evaluate.task import Task, run_task
 from monother_ros.evaluation.evaluate.unit import column_names
+from monother_ros.ros.bags import BagReader
 
 FAST = EvaluationSettings(block=0.5, bootstrap=200)
 
@@ -105,6 +106,71 @@ def test_truth_of_lidar_and_of_files(tmp_path, bag, models):
     pose.write_text('0 -1 0 0\n0 0 -1 -0.3\n1 0 0 0\n0 0 0 1  # metres')
     given = open_source(str(bag), SourceOptions(truth='lidar', extrinsics=pose))
     np.testing.assert_allclose(next(iter(given.frames())).truth, frame.truth, atol=1e-4)
+
+
+@pytest.mark.parametrize('kind', ['sqlite3', 'rosbag1'])
+def test_bags_of_every_kind_say_the_same(tmp_path, bag, units, models, kind):
+    """The same messages in the other two storages."""
+    from rosbags import rosbag1, rosbag2
+    from rosbags.typesys import Stores, get_typestore
+
+    ros1 = get_typestore(Stores.ROS1_NOETIC)
+    ros2 = get_typestore(Stores.ROS2_HUMBLE)
+    if kind == 'rosbag1':
+        writer = rosbag1.Writer(tmp_path / 'drive.bag')
+    else:
+        plugin = rosbag2.StoragePlugin.SQLITE3
+        writer = rosbag2.Writer(tmp_path / 'drive', version=9, storage_plugin=plugin)
+    links = {}
+    with BagReader(bag) as reader, writer:
+        for message in reader.messages():
+            if message.type == 'tf2_msgs/msg/TFMessage' and kind == 'rosbag1':
+                continue
+            store = ros1 if kind == 'rosbag1' else ros2
+            if message.topic not in links:
+                link = writer.add_connection(message.topic, message.type, typestore=store)
+                links[message.topic] = link
+            data = message.data
+            if kind == 'rosbag1':
+                decoded = ros2.deserialize_cdr(data, message.type)
+                data = ros1.serialize_ros1(as_ros1(decoded, ros1), message.type)
+            writer.write(links[message.topic], message.stamp_ns, data)
+    path = tmp_path / ('drive.bag' if kind == 'rosbag1' else 'drive')
+    unit = unit_of(path, models[0])
+    assert unit.rows.values.tobytes() == units[0].rows.values.tobytes()
+    assert unit.rows.conditions == units[0].rows.conditions
+
+
+def as_ros1(message, store):
+    """The same message with the fields of ROS 1: a sequence number, capitals in CameraInfo."""
+    name = message.__msgtype__
+    if name == 'builtin_interfaces/msg/Time':
+        return message
+    kind = store.types[name]
+    fields = {}
+    for field in kind.__dataclass_fields__:
+        if field == '__msgtype__':
+            continue
+        value = 0 if field == 'seq' else getattr(message, field, None)
+        value = getattr(message, field.lower()) if value is None else value
+        if isinstance(value, list):
+            value = [as_ros1(v, store) if hasattr(v, '__msgtype__') else v for v in value]
+        fields[field] = as_ros1(value, store) if hasattr(value, '__msgtype__') else value
+    return kind(**fields)
+
+
+def test_points_are_an_input_where_a_model_takes_them(bag):
+    """The shipped model of sparse depth gets the LiDAR, and says something else without it."""
+    few = replace(FAST, limit=3, metrics=('depth',))
+    sparse = [Task(str(bag), 'lite-sparse', settings=replace(few, points=p)) for p in POINTS]
+    auto, yes, no = (run_task(task) for task in sparse)
+    assert (auto.model.points, yes.model.points, no.model.points) == (True, True, False)
+    assert auto.rows.values.tobytes() == yes.rows.values.tobytes()
+    assert auto.rows.values.tobytes() != no.rows.values.tobytes()
+    frame = next(iter(open_source(str(bag), SourceOptions(points=True)).frames())).frame
+    assert frame.points.extrinsics[:3, 3] == pytest.approx([0, -0.3, 0])
+    with pytest.raises(SettingsError, match='ground truth and an input at once'):
+        run_task(replace(sparse[0], options=SourceOptions(truth='lidar')))
 
 
 def test_a_folder_of_images(tmp_path, bag, models):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from monother_ros import __version__
 from monother_ros.core.errors import SettingsError
 from monother_ros.evaluation.evaluate.bag_source import BagSource
 from monother_ros.evaluation.evaluate.sources import (
@@ -85,7 +86,7 @@ def open_world(text: str, options: SourceOptions) -> BagSource:
     """
     drive = world_drive(text)
     folder = options.cache or default_cache()
-    key = hashlib.sha256(repr(drive).encode()).hexdigest()[:16]
+    key = hashlib.sha256(f'{__version__} {drive!r}'.encode()).hexdigest()[:16]
     path = folder / f'{drive.config.scene}-{key}'
     if not (path / 'metadata.yaml').exists():
         from tqdm import tqdm

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from monother_ros import __version__
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.errors import SettingsError
 from monother_ros.core.pipeline import SPARSE_INPUT
@@ -83,7 +84,7 @@ def run_task(
     engine = shared_engine(str(folder), task.engine, options)
     model = Model(bundle.name, bundle.name, bundle.revision, bundle.digest, engine.name, points)
     parts = {
-        'format': FORMAT,
+        'format': [FORMAT, __version__],
         'model': [bundle.digest, engine.name, engine.options.device, engine.options.precision],
         'source': source.identity(),
         'settings': {k: v for k, v in task.settings.as_dict().items() if k not in ONLY_MERGE},
