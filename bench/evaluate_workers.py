@@ -8,13 +8,15 @@ Time of an evaluation of several recordings in one process and on one, two … w
 Drives are rendered into a temporary folder first. Each way is taken --repeats times, in turns,
 from nothing: start and imports of the workers, engines, recordings, merge. Without --threads
 the engine has the cores of the machine divided by the number of workers. 'equal' says whether the
-merged results are the same, byte by byte, as those of one process.
+merged results are the same, byte by byte, as those of one process. On a machine with other work to do the
+processor time tells more than the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import tempfile
 import time
@@ -60,13 +62,19 @@ def render(folder: Path, bags: int, frames: int) -> list[Path]:
     return found
 
 
-def evaluate(tasks: list[Task], workers: int) -> tuple[float, str]:
+def processor_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def evaluate(tasks: list[Task], workers: int) -> tuple[float, float, str]:
     """
     One way, once.
 
-    :returns: seconds, and the text of the results.
+    :returns: seconds, processor seconds, and the text of the results.
     """
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_seconds()
     if workers == ONE_PROCESS:
         units = [run_task(task) for task in tasks]
     else:
@@ -76,7 +84,7 @@ def evaluate(tasks: list[Task], workers: int) -> tuple[float, str]:
                 raise SystemExit(outcome.error)
             units.append(outcome.value)
     text = merge(units, EvaluationSettings()).json()
-    return time.perf_counter() - start, text
+    return time.perf_counter() - start, processor_seconds() - used, text
 
 
 def main() -> None:
@@ -87,14 +95,16 @@ def main() -> None:
         bags = render(Path(name), arguments.bags, arguments.frames)
         ways = [ONE_PROCESS, *arguments.workers]
         seconds: dict[int, list[float]] = {way: [] for way in ways}
+        processor: dict[int, list[float]] = {way: [] for way in ways}
         texts: dict[int, set[str]] = {way: set() for way in ways}
         for _ in range(arguments.repeats):
             for way in ways:
                 # one process has the threads that one worker would have
                 threads = arguments.threads or engine_threads(max(way, 1))
                 tasks = [Task(str(bag), arguments.model, threads=threads) for bag in bags]
-                took, text = evaluate(tasks, way)
+                took, used, text = evaluate(tasks, way)
                 seconds[way].append(took)
+                processor[way].append(used)
                 texts[way].add(text)
     base = statistics.median(seconds[ONE_PROCESS])
     rows: dict[str, Any] = {}
@@ -103,6 +113,7 @@ def main() -> None:
         rows['one process' if way == ONE_PROCESS else f'{way} workers'] = {
             'seconds': round(median, 2),
             'all': [round(s, 2) for s in seconds[way]],
+            'processor_seconds': round(statistics.median(processor[way]), 2),
             'frames_per_second': round(frames / median, 1),
             'speed_up': round(base / median, 2),
             'threads': arguments.threads or engine_threads(max(way, 1)),
