@@ -8,8 +8,8 @@ Time of an evaluation of several recordings in one process and on one, two … w
 Drives are rendered into a temporary folder first. Each way is taken --repeats times, in turns,
 from nothing: start and imports of the workers, engines, recordings, merge. Without --threads
 the engine has the cores of the machine divided by the number of workers. 'equal' says whether the
-merged results are the same, byte by byte, as those of one process. On a machine with other work to do the
-processor time tells more than the clock.
+merged results are the same, byte by byte, as those of one process. On a machine with other work
+to do the processor time tells more than the clock.
 """
 
 from __future__ import annotations
