@@ -17,7 +17,7 @@ import pytest
 import monother_ros
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-EXECUTABLES = ('adapt_node', 'depth_node', 'language_node', 'monother')
+EXECUTABLES = ('adapt_node', 'depth_node', 'language_node', 'metrics_node', 'monother')
 
 
 @pytest.fixture(scope='module')
