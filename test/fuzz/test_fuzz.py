@@ -26,7 +26,7 @@ def report(tmp_path_factory):
     """Figures of one run of bench/fuzz.py, all entry points."""
     out = tmp_path_factory.mktemp('fuzz') / 'fuzz.json'
     command = [sys.executable, str(ROOT / 'bench' / 'fuzz.py'), '--out', str(out)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert out.exists(), run.stdout + run.stderr
     print(run.stdout)
     return json.loads(out.read_text())
