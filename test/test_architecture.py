@@ -60,3 +60,10 @@ def test_no_module_is_longer_than_500_lines():
     lines = {file: len(file.read_text('utf-8').splitlines()) for file in PACKAGE.rglob('*.py')}
     assert len(lines) > 200
     assert not {str(file): count for file, count in lines.items() if count > 500}
+
+
+def test_no_two_test_files_have_one_name():
+    """Without packages in test/ Python would take one for the other, and nothing would run."""
+    names = [f.name for f in Path(__file__).parent.rglob('*.py') if f.name != 'conftest.py']
+    assert len(names) > 150
+    assert not {name for name in names if names.count(name) > 1}
