@@ -243,12 +243,26 @@ class Replay:
             then = [EmitEvent(event=stop)]
         return [TimerAction(period=float(self.value('settle')), actions=then)]
 
+    def given(self, camera: Camera) -> list[tuple[str, str]]:
+        """Arguments that name a recorded topic, and the name by which the page looks for it."""
+        looked_for = {
+            'thermal_image': 'thermal/image_raw',
+            'conditions': 'ground_truth/conditions',
+        }
+        if self.value('truth') == 'depth':
+            looked_for['truth_depth'] = 'ground_truth/thermal/depth'
+        # what nobody has named may be missing in the bag
+        optional = (
+            {'conditions'} if self.topics['conditions'] == looked_for['conditions'] else set()
+        )
+        return [(name, topic) for name, topic in looked_for.items() if name not in optional]
+
     def pages(self) -> list[object]:
         """Write the page of each camera, one after another, then shut down."""
         actions: list[object] = [Shutdown(reason='the report is written')]
         for camera in reversed(self.cameras):
             names = [(self.name(camera, name), f'/{topic}') for name, topic in RECORDED.items()]
-            names.append((self.name(camera, 'thermal_image'), '/thermal/image_raw'))
+            names += [(self.name(camera, name), f'/{topic}') for name, topic in self.given(camera)]
             remaps = [f'{old}:={new}' for old, new in names if old != new]
             words = ['report', self.recorded, '--input', self.value('bag')]
             page = self.monother(
