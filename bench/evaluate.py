@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
+import re
 import struct
 import subprocess
 import sys
@@ -58,6 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=8, help='turns of both ways')
     parser.add_argument('--threads', type=int, nargs='+', default=[1, 2], help='of the engine')
     parser.add_argument('--lengths', type=int, nargs='*', default=[200, 800, 3200])
+    parser.add_argument('--memory-only', action='store_true', help='no throughput')
     parser.add_argument('--parts', action='store_true', help='also without groups of metrics')
     parser.add_argument('--folder', type=Path, help='for bags; a temporary one by default')
     parser.add_argument('--out', type=Path, help='JSON file')
@@ -156,8 +157,10 @@ def child(bag: Path, model: str) -> None:
     start = time.perf_counter()
     unit = run_task(Task(str(bag), model, settings=settings), bag.parent / 'journal')
     text = merge([unit], settings).json()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak_mb = peak / (1 << 20) if sys.platform == 'darwin' else peak / 1024
+    # not ru_maxrss, which a child takes over from its parent
+    found = re.search(r'VmHWM:\s*(\d+) kB', Path('/proc/self/status').read_text())
+    assert found is not None
+    peak_mb = int(found[1]) / 1024
     seconds = time.perf_counter() - start
     told = {'frames': unit.frames, 'scored': len(unit.rows), 'peak_mb': round(peak_mb, 1)}
     print(json.dumps({**told, 'seconds': round(seconds, 1), 'json_bytes': len(text)}))
@@ -192,7 +195,9 @@ def main() -> int:
         result: dict[str, Any] = {
             'model': options.model,
             'machine': f'{platform.machine()}, {cores()} cores',
-            'throughput': [throughput(bag, options, n) for n in options.threads],
+            'throughput': [
+                throughput(bag, options, n) for n in options.threads if not options.memory_only
+            ],
         }
         if options.lengths:
             small = SimConfig(
@@ -201,13 +206,14 @@ def main() -> int:
             short = Drive(small, 10.0, lidar=False, rgb=False)
             tiny = write_drive(folder / 'small', short, overwrite=True)
             result['memory'] = memory(tiny, folder, options)
-    best = max(item['evaluate']['ratio_median'] for item in result['throughput'])
-    result['limits'] = {f'ratio at least {TARGET}': best >= TARGET}
+    ratios = [item['evaluate']['ratio_median'] for item in result['throughput']]
+    good = not ratios or max(ratios) >= TARGET
+    result['limits'] = {f'ratio at least {TARGET}': good} if ratios else {}
     text = json.dumps(result, indent=2) + '\n'
     print(text, end='')
     if options.out:
         atomic_write(options.out, text)
-    return 0 if best >= TARGET else 1
+    return 0 if good else 1
 
 
 if __name__ == '__main__':

@@ -89,8 +89,13 @@ class Rows:
         self.values.extend(values)
 
     def matrix(self) -> NDArray[np.float64]:
-        """(frames, columns) float64, NaN where there is none; a copy."""
-        flat = np.array(self.values, np.float64)
+        """
+        All numbers as a view; no row can be added while somebody holds it.
+
+        :returns: (frames, columns) float64, NaN where there is none; not to be written to.
+        """
+        flat = np.frombuffer(self.values, np.float64) if self.values else np.empty(0)
+        flat.flags.writeable = False
         return flat.reshape(len(self), len(self.columns))
 
 
