@@ -228,6 +228,9 @@ def test_what_a_bag_lacks_is_said(tmp_path, bag):
     odd = Drive(frames=3, truth=False, inputs=('thermal', 'thermal_info', 'lidar'))
     with pytest.raises(SettingsError, match='do not connect'):
         open_source(str(write_input(tmp_path / 'odd', odd)))
+    blind = Drive(frames=3, inputs=('thermal', 'thermal_info'))
+    with pytest.raises(SettingsError, match='no points of a range sensor'):
+        open_source(str(write_input(tmp_path / 'blind', blind)), SourceOptions(points=True))
     with pytest.raises(BagError, match='does not exist'):
         open_source(str(tmp_path / 'nothing.mcap'))
     with pytest.raises(SettingsError, match='no such role'):

@@ -103,6 +103,13 @@ class BagSource:
                     'another ground truth, or --points no'
                 )
                 raise SettingsError(msg)
+            if self._options.points and not recording.count('lidar'):
+                msg = (
+                    f'{path} has no points of a range sensor under a usual name for a model that '
+                    'takes them; name their topic with --topic lidar=/its/topic, or give '
+                    '--points no to run without'
+                )
+                raise SettingsError(msg)
             self._camera = self._calibration(recording)
             self._pose = self._lidar_pose(recording) if self._needs_lidar else None
             self.truth = {
