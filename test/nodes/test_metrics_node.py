@@ -199,3 +199,16 @@ def _colour(array, stamp):
     from depth_rig import image_message
 
     return image_message(array, stamp, 'rgb8')
+
+
+def test_the_node_needs_neither_bags_nor_torch():
+    import subprocess
+    import sys
+
+    code = (
+        'import sys, monother_ros.nodes.metrics_node; '
+        'print([m for m in ("torch", "rosbags", "matplotlib", "scipy", "rerun") '
+        'if m in sys.modules])'
+    )
+    shown = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert shown.stdout.strip() == '[]', shown.stderr
