@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,7 @@ def photograph(recording: Path, picture: Path, patience: float, browser: str) ->
         [sys.executable, '-m', 'rerun_cli', *words, '--web-viewer-port', str(ports[1]), recording],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # the program starts another one, which must end with it
     )
     try:
         time.sleep(3)
@@ -79,7 +81,7 @@ def photograph(recording: Path, picture: Path, patience: float, browser: str) ->
             page.screenshot(path=str(picture))
             chromium.close()
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)
         server.wait()
     image = cv2.imread(str(picture))
     colours = image.reshape(-1, 3).astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
