@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,3 +66,22 @@ def read_array(path: str | Path) -> NDArray[Any]:
         msg = f'it is no array that can be read: {err}'
         raise ValueError(msg) from err
     return np.asarray(array)
+
+
+def read_archive(source: str | Path | IO[bytes]) -> dict[str, NDArray[Any]]:
+    """
+    Arrays of a .npz file, which holds no objects.
+
+    :param source: path of the file, or the open file.
+    :returns: by name, all of them in memory.
+    :raises OSError: it cannot be opened.
+    :raises ValueError: it is no such file, is cut off or changed, or holds objects.
+    """
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except OSError:
+        raise
+    except Exception as err:  # zip archives and headers of arrays fail in a dozen ways
+        msg = f'it is no archive of arrays that can be read: {err}'
+        raise ValueError(msg) from err

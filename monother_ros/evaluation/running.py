@@ -126,7 +126,11 @@ class RunningMetrics:
         :raises ValueError: the shapes differ.
         """
         if any(plane is not None and plane.shape != truth.shape for plane in (depth, confidence)):
-            msg = f'depth is {depth.shape}, ground truth is {truth.shape}; they must be equal'
+            sure = 'none' if confidence is None else confidence.shape
+            msg = (
+                f'depth is {depth.shape}, ground truth {truth.shape}, confidence {sure}; they '
+                'must be equal'
+            )
             raise ValueError(msg)
         self._index += 1
         step = self._step(truth)

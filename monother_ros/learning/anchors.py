@@ -13,8 +13,6 @@ One .npz file without pickle: 'jpeg' (uint8, the pictures one after the other), 
 from __future__ import annotations
 
 import itertools
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from monother_ros.core.bundle import Normalisation
 from monother_ros.core.errors import AdaptationError
 from monother_ros.core.files import atomic_path
+from monother_ros.core.parsing import read_archive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,16 +225,16 @@ class Anchors:
         :raises AdaptationError: it is missing, damaged, or no file of anchors.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                jpeg, offsets, depth = data['jpeg'], data['offsets'], data['depth']
-                width, height = (int(v) for v in data['size'])
-                focal = float(data['focal_length'])
+            data = read_archive(path)
+            jpeg, offsets, depth = data['jpeg'], data['offsets'], data['depth']
+            width, height = (int(v) for v in data['size'])
+            focal = float(data['focal_length'])
         except FileNotFoundError as err:
             msg = (
                 f'there is no file of anchors at {path}; reinstall the model or switch anchors off'
             )
             raise AdaptationError(msg) from err
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as err:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as err:
             msg = f'{path} cannot be read as anchors ({err}); copy it again'
             raise AdaptationError(msg) from err
         fits = jpeg.ndim == 1 and jpeg.dtype == np.uint8 and offsets.ndim == 1 and len(offsets) > 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monother_ros.core.parsing import parse_json, parse_yaml, read_array
+from monother_ros.core.parsing import parse_json, parse_yaml, read_archive, read_array
 
 
 def test_good_texts_are_read():
@@ -45,3 +45,17 @@ def test_arrays_are_read_and_damaged_ones_are_refused(tmp_path):
         read_array(path)
     with pytest.raises(OSError):
         read_array(tmp_path / 'none.npy')
+
+
+def test_archives_are_read_and_damaged_ones_are_refused(tmp_path):
+    path = tmp_path / 'a.npz'
+    np.savez_compressed(path, a=np.arange(5), b=np.float64(2))
+    good = path.read_bytes()
+    found = read_archive(path)
+    assert (
+        found.keys() == {'a', 'b'} and found['a'].tolist() == [0, 1, 2, 3, 4] and found['b'] == 2
+    )
+    for data in (good[:50], good[:-30], b'x', good.replace(b'PK\x01\x02', b'PK\x01\x09')):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match='no archive'):
+            read_archive(path)

@@ -10,6 +10,7 @@ and the time it took are in :attr:`Evaluation.environment`, which merge leaves e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import types
@@ -353,7 +354,8 @@ def load_evaluation(path: str | Path) -> Evaluation:
     for frame in evaluation.chosen:
         for key in frame.pictures.values():
             file = target.parent / PICTURES / f'{key}.npz'
-            if file.is_file():
+            # a name that no file can have is that of a picture that is not there
+            with contextlib.suppress(OSError, ValueError):
                 evaluation.pictures[key] = file.read_bytes()
     return evaluation
 
