@@ -62,7 +62,8 @@ class Scene:
         self._seen: set[str] = set()
         self._stream = rr.RecordingStream(APPLICATION)
         self._stream.save(str(path))
-        self._log(ROOT, rr.ViewCoordinates.FLU, static=True)
+        for entity in (ROOT, VEHICLE):
+            self._log(entity, rr.ViewCoordinates.FLU, static=True)
         self.pose(THERMAL, FORWARD_LEFT_UP)
 
     def close(self) -> None:
@@ -228,15 +229,15 @@ def layout(entities: set[str]) -> rrb.Blueprint:
         pictures.append(rrb.Spatial2DView(origin=f'{RGB}/camera', name='RGB'))
     # depth images under a camera would be shown as clouds of their own
     hidden = [f'- {IMAGES}/{name}' for name in ('depth', 'truth', 'confidence', 'teacher_mask')]
+    if f'{RGB}/camera' not in entities:  # a picture without calibration has no place in space
+        hidden.append(f'- {RGB}/camera/image')
     scene = rrb.Spatial3DView(
-        origin=ROOT,
+        origin=VEHICLE,
         contents=[f'+ /{ROOT}/**', *hidden],
         name='Cloud by confidence',
         background=[24, 26, 32],
-        # behind and above the vehicle; it is followed where it moves
-        eye_controls=rrb.EyeControls3D(
-            position=[-10.0, 0.0, 7.0], look_target=[9.0, 0.0, 0.5], tracking_entity=VEHICLE
-        ),
+        # behind and above the vehicle, and with it where it moves
+        eye_controls=rrb.EyeControls3D(position=[-10.0, 0.0, 7.0], look_target=[9.0, 0.0, 0.5]),
     )
     lower: list[Any] = [
         rrb.TimeSeriesView(origin=plot, name=title)

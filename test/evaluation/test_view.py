@@ -107,7 +107,7 @@ def test_trajectory_from_odometry_and_from_tf(bags, tmp_path):
     write_view(tmp_path / 'odometry.rrd', given, recorded)
     read = Read(tmp_path / 'odometry.rrd')
     rows = read.entities['/world/vehicle']
-    assert len(rows) == 40
+    assert len(set(rows) - {None}) == 40
     moved = rows[stamp_of(30)]['Transform3D:translation'].to_pylist()[0]
     assert moved == pytest.approx([15.0, 3.0, 0.0], abs=1e-5)
     line = read.entities['/world/trajectory/whole'][None]['LineStrips3D:strips'].to_pylist()[0]
@@ -120,7 +120,7 @@ def test_trajectory_from_odometry_and_from_tf(bags, tmp_path):
     write_view(tmp_path / 'tf.rrd', given, recorded)
     rows = Read(tmp_path / 'tf.rrd').entities['/world/vehicle']
     moved = rows[stamp_of(8)]['Transform3D:translation'].to_pylist()[0]
-    assert len(rows) == 10 and moved == pytest.approx([4.0, 0.0, 0.0])
+    assert len(set(rows) - {None}) == 10 and moved == pytest.approx([4.0, 0.0, 0.0])
 
 
 def test_depth_of_a_model_computed_now(bags, tmp_path, tiny_bundle):
