@@ -18,6 +18,13 @@ from torch import Tensor
 LEAST = 1e-3
 """Metres; nearer pixels, wanted or predicted, do not count."""
 
+CLOSE = 1.0
+"""Metres; where less is wanted, the option ``power`` takes the exponent CLOSE_POWER, as published:
+a larger one would make near pixels count for next to nothing."""
+
+CLOSE_POWER = 0.5
+""":data:`CLOSE` tells where."""
+
 
 @dataclass(frozen=True)
 class BalancedLoss:
@@ -30,7 +37,7 @@ class BalancedLoss:
     kept: bool = True
     """whether pixels count whose depth was measured"""
     power: float | None = None
-    """compare powers of depth with this exponent instead of logarithms"""
+    """compare powers of depth with this exponent instead of logarithms; see :data:`CLOSE`"""
     normalised: bool = False
     """divide by the largest wanted depth of each image first"""
     level_weights: tuple[float, ...] | None = None
@@ -74,7 +81,8 @@ def level_loss(
         if not ours.numel():
             found.append(None)
         elif settings.power is not None:
-            found.append(set_error(ours**settings.power - theirs**settings.power, settings))
+            power = torch.where(theirs < CLOSE, CLOSE_POWER, settings.power)
+            found.append(set_error(ours**power - theirs**power, settings))
         else:
             found.append(set_error(torch.log(ours) - torch.log(theirs), settings))
     return found[0], found[1]
