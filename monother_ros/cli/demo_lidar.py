@@ -148,9 +148,7 @@ def run_lidar(
     return found['with LiDAR']
 
 
-def compare(
-    truth: Path, runs: dict[str, Path], out: Path, factor: float = 1.0
-) -> dict[str, Any]:
+def compare(truth: Path, runs: dict[str, Path], out: Path, factor: float = 1.0) -> dict[str, Any]:
     """
     Error of the scale of each run, by condition; printed, and written to lidar.json.
 
@@ -158,9 +156,9 @@ def compare(
     :param runs: name → recorded bag.
     :param out: folder of the file.
     :param factor: that the model was made wrong by.
-    :returns: `factor`, and `runs`: name → `conditions`: condition → number of frames, median of the
-        error of the scale and of AbsRel; and `series`: stamp in ns and median of depth / truth of
-        each frame, those before the scale has settled, too.
+    :returns: `factor`, and `runs`: name → `conditions`: condition → number of frames, median of
+        the error of the scale and of AbsRel; and `series`: stamp in ns and median of depth / truth
+        of each frame, those before the scale has settled, too.
     """
     conditions, depths = _truth(truth)
     first = min(depths, default=0) + round(SETTLING * 1e9)

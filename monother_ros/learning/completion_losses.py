@@ -117,18 +117,3 @@ def balanced_loss(
             loss = loss * settings.level_weights[k]
         total = loss if total is None else total + loss
     return None if total is None else total / len(predictions)
-
-
-def decode_metres(head: Tensor) -> Tensor:
-    """
-    Metres from four channels that count tens, ones, tenths and hundredths of a metre.
-
-    relu; values below 1e-4 become x * x^3, the factor without gradient; weighted sum.
-
-    :param head: (B, 4, h, w).
-    :returns: (B, h, w) metres.
-    """
-    x = torch.relu(head)
-    x = torch.where(x < 1e-4, x * (x**3).detach(), x)
-    weights = torch.tensor([10.0, 1.0, 0.1, 0.01], dtype=head.dtype, device=head.device)
-    return (x * weights.view(1, -1, 1, 1)).sum(1)

@@ -65,7 +65,14 @@ def test_the_scale_of_several_runs_is_shown(tmp_path, capsys):
     words = (recorded, '--input', given, '-o', tmp_path / 'out', '--scale')
     assert run(*words, found) == 0
     page = Path(capsys.readouterr().out.splitlines()[-1]).read_text()
-    for text in ('Metric scale', '\n30 % too far', '26.0 %', '1.3 %', '0.520', 'without LiDAR and with'):
+    for text in (
+        'Metric scale',
+        '\n30 % too far',
+        '26.0 %',
+        '1.3 %',
+        '0.520',
+        'without LiDAR and with',
+    ):
         assert text in page, text
     section = json.loads((tmp_path / 'out' / 'report.json').read_text())['scale']
     series = section['runs']['with LiDAR']['series']

@@ -14,7 +14,6 @@ torch = pytest.importorskip('torch')
 from monother_ros.learning.completion_losses import (  # noqa: E402
     BalancedLoss,
     balanced_loss,
-    decode_metres,
 )
 from monother_ros.learning.depth_distributions import (  # noqa: E402
     OUTDOORS,
@@ -34,6 +33,7 @@ from monother_ros.learning.sparse_patterns import (  # noqa: E402
     ring_pixels,
     sparse_from,
 )
+from monother_ros.networks.completion_decoder import decode_metres  # noqa: E402
 
 OPTIONS = {
     'l': 'leniency',
