@@ -5,9 +5,9 @@ A network in the precision that an engine shall compute in, said by the types of
 
 TensorRT 11 and TensorRT for RTX take the types of the file as they are, and TensorRT 10 does so
 where it is told to. Half precision is safe for convolutions and the large matrix products. It is
-not for logarithms and exponentials of a metric head, nor for the angles of an encoding of metres, so
-these stay in single precision in each recipe; 'fp16-safe' keeps attention, softmax and norms there as
-well.
+not for logarithms and exponentials of a metric head, nor for the angles of an encoding of metres,
+so these stay in single precision in each recipe; 'fp16-safe' keeps attention, softmax and norms
+there as well.
 """
 
 from __future__ import annotations
