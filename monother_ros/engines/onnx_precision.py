@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PRECISIONS = ('fp16', 'fp16-safe', 'fp32')
 """From the fastest to the safest, the order in which they are tried."""
 
+TYPING = 2
+"""Goes up where a network comes out in other types than before: plans of the old ones are left."""
+
 _HALF_LIMIT = float(np.finfo(np.float16).max)
 _HALF_TINY = float(np.finfo(np.float16).smallest_subnormal)
 

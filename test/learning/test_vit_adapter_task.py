@@ -103,7 +103,7 @@ def test_the_loss_tells_removed_from_kept_and_sky_from_nothing(frames):
     assert seen['total'].item() > 1.2 * unseen['total'].item() > 0
     assert float(seen['abs_rel']) == pytest.approx(float(unseen['abs_rel']), rel=1e-4)
     nothing = batch._replace(target=torch.full_like(batch.target, -20.0))
-    assert float(plain.module(nothing)['total']) == 0
+    assert plain.module(nothing)['total'].item() == 0
 
 
 def test_pictures_are_those_of_the_dual_network():
