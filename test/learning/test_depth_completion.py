@@ -107,6 +107,25 @@ def test_every_golden_case_of_the_loss_is_tested(facts):
     assert {*LOSSES, 'no_ground_truth_skips_batch'} == set(facts['loss'])
 
 
+def test_halves_of_a_batch_in_two_processes_give_the_loss_of_the_whole():
+    torch.manual_seed(0)
+    target = torch.rand(4, 8, 8) * 20 + 1
+    depth, removed = target[:, None] * torch.exp(torch.randn(4, 1, 8, 8)), target > 11
+    removed[:2] = True  # one process has no pixel that was kept
+    whole = balanced_loss([depth], [target], [removed])
+    told = []
+
+    def first(values):
+        told.append(values)
+        return values
+
+    balanced_loss([depth[:2]], [target[:2]], [removed[:2]], total=first)
+    found = balanced_loss(
+        [depth[2:]], [target[2:]], [removed[2:]], total=lambda values: values + told.pop(0)
+    )
+    assert not told and float(found) == pytest.approx(float(whole), rel=1e-5)
+
+
 def test_a_batch_without_truth_is_left_out(folder, facts):
     name = 'no_ground_truth_skips_batch'
     assert facts['loss'][name]['loss'] is None

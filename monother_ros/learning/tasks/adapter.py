@@ -15,7 +15,9 @@ from torch.nn import functional as F
 
 from monother_ros.learning.augment import AugmentSettings
 from monother_ros.learning.completion_losses import BalancedLoss, balanced_loss
+from monother_ros.learning.distributed import Group
 from monother_ros.learning.lite_losses import cautious_l1, log_gradient
+from monother_ros.learning.losses import Total, local
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.tasks.adapter_batches import (
     AdapterBatch,
@@ -43,6 +45,7 @@ class AdapterStep(nn.Module):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.total: Total = local
         self.balanced = BalancedLoss(epsilon=1e-6)
 
     def forward(self, batch: AdapterBatch) -> dict[str, Tensor]:
@@ -64,7 +67,7 @@ class AdapterStep(nn.Module):
             levels.append(torch.exp(level))
             wanted.append(surface[:, 0, rows, rows])
             gone.append(-F.max_pool2d(-removed.float(), step)[:, 0] > 0.5)
-        balanced = balanced_loss(levels, wanted, gone, self.balanced)
+        balanced = balanced_loss(levels, wanted, gone, self.balanced, self.total)
         if balanced is None:
             balanced = output.log_depth.sum() * 0.0
         depth = cautious_l1(output.log_depth, target, BEYOND, 0.3)
@@ -120,10 +123,15 @@ class AdapterTask(BesideTask):
         torch.manual_seed(settings.seed)
         network = SparseLite(thermal, settings.config())
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.module = AdapterStep(self.network, settings)
+        self.step_module = AdapterStep(self.network, settings)
+        self.module = self.step_module
         far = thermal.config.far
         self.batches = AdapterBatches(frames, settings, augment or AugmentSettings(), far)
         self.steps, self.clip = settings.steps, settings.clip
+
+    def connect(self, group: Group) -> None:
+        """Pool the balanced loss over all processes."""
+        self.step_module.total = group.total
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, augmentation, number of frames and the frozen weights."""

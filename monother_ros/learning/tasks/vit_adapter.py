@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from monother_ros.learning.augment import MEAN, STD, AugmentSettings
 from monother_ros.learning.completion_losses import BalancedLoss, balanced_loss
+from monother_ros.learning.distributed import Group
+from monother_ros.learning.losses import Total, local
 from monother_ros.learning.parameter_groups import Hyper, one_cycle
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.tasks.adapter_batches import (
@@ -99,6 +101,7 @@ class VitAdapterStep(nn.Module):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.total: Total = local
         self.balanced = BalancedLoss(leniency=settings.leniency, epsilon=1e-6)
 
     def forward(self, batch: AdapterBatch) -> dict[str, Tensor]:
@@ -120,7 +123,7 @@ class VitAdapterStep(nn.Module):
                 size = (int(level.shape[-2]), int(level.shape[-1]))
                 wanted.append(F.interpolate(known, size)[:, 0])
                 removed.append(F.interpolate(batch.sparse, size)[:, 0] <= 0)
-            loss = balanced_loss(levels, wanted, removed, self.balanced)
+            loss = balanced_loss(levels, wanted, removed, self.balanced, self.total)
             if loss is None:
                 loss = torch.stack([level.sum() for level in levels]).sum() * 0.0
             finest, surface = levels[0].detach()[:, 0], wanted[0]
@@ -165,7 +168,8 @@ class VitAdapterTask(BesideTask):
         torch.manual_seed(settings.seed)
         network = SparseVit(encoder, settings.config())
         self.network = network.to(device)
-        self.module = VitAdapterStep(self.network, settings)
+        self.step_module = VitAdapterStep(self.network, settings)
+        self.module = self.step_module
         far = network.config.far
         self.batches = AdapterBatches(frames, settings, augment or AugmentSettings(), far)
         self.steps, self.clip = settings.steps, settings.clip
@@ -174,6 +178,10 @@ class VitAdapterTask(BesideTask):
         """One cycle over all steps, the same for all, as published."""
         rate, beta1 = self.settings.cycle(step)
         return (Hyper(rate, beta1, 0.999),) * 2
+
+    def connect(self, group: Group) -> None:
+        """Pool the balanced loss over all processes."""
+        self.step_module.total = group.total
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, augmentation, number of frames and the frozen weights."""
