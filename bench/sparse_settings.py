@@ -24,7 +24,7 @@ import torch
 
 from monother_ros.core.files import atomic_write
 from monother_ros.learning.distributed import Group
-from monother_ros.learning.tasks.adapter import AdapterTask, point_figures
+from monother_ros.learning.tasks.adapter import AdapterTask
 from monother_ros.learning.tasks.opening import open_task
 from monother_ros.learning.tasks.recipes import AdapterRecipe, load_recipe
 from monother_ros.learning.trainer import RunSettings, Trainer
@@ -83,11 +83,7 @@ def run(arguments: argparse.Namespace, changes: tuple[str, ...]) -> dict[str, An
         settings = RunSettings(threads=arguments.threads, tensorboard=False)
         network = Trainer(folder, task, settings).train(progress=False)
     spent = time.process_time() - start
-    rows = [
-        point_figures(network, task.validation, index, task.settings)  # type: ignore[arg-type]
-        for index in range(len(task.validation))
-    ]
-    rows = [row for row in rows if row]
+    rows = [row for row in task.measure(network, task.steps, 0, 1) if row]
     names = ('abs_rel_50', 'abs_rel_500', 'abs_rel_5000')
     found = {name: float(np.mean([row[name] for row in rows])) for name in names}
     mean = float(np.mean(list(found.values())))

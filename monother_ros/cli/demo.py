@@ -151,10 +151,14 @@ def run_nodes(drive: Drive, out: Path, model: str) -> Path:
     return play_through(drive, out, {'depth_node': node}, OUTPUTS)
 
 
-def _report(recorded: Path, drive: Drive, out: Path, title: str) -> None:
+def _report(
+    recorded: Path, drive: Drive, out: Path, title: str, scale: Path | None = None
+) -> None:
     """Write the page; its table and path go to this terminal."""
     words = [sys.executable, '-m', MAIN, 'report', str(recorded), '--input', str(drive.bag)]
     words += ['-o', str(out / 'report'), '--title', title]
+    if scale is not None:
+        words += ['--scale', str(scale)]
     if drive.remap:
         words += ['--remap', *(f'{old}:={new}' for old, new in drive.remap.items())]
     code = os.spawnv(os.P_WAIT, sys.executable, words)
@@ -214,8 +218,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.lidar:
         simulated = arguments.source is None
         recorded = demo_lidar.run_lidar(arguments, main, out, OUTPUTS, simulated=simulated)
+        scale = out / demo_lidar.FIGURES if simulated else None
     else:
-        recorded = run_nodes(main, out, arguments.model)
+        recorded, scale = run_nodes(main, out, arguments.model), None
     print(f'{time.monotonic() - began:.0f} s so far; writing the report', flush=True)
-    _report(recorded, main, out, title)
+    _report(recorded, main, out, title, scale)
     return 0

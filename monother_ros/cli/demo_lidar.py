@@ -40,6 +40,9 @@ NEAR, FAR = 0.5, 80.0
 SETTLING = 5.0
 """Seconds of the drive that do not count: nodes find each other, the scale slides."""
 
+FIGURES = 'lidar.json'
+"""File with the figures of the comparison, which the report shows."""
+
 MARKER = 'made-by-monother-demo'
 """File in the folder of the spoiled model: only such a folder is replaced."""
 
@@ -141,36 +144,43 @@ def run_lidar(
         )
         print(f'{time.monotonic() - began:.0f} s', flush=True)
     if simulated:
-        compare(drive.bag, found, out)
+        compare(drive.bag, found, out, factor)
     return found['with LiDAR']
 
 
-def compare(truth: Path, runs: dict[str, Path], out: Path) -> dict[str, Any]:
+def compare(truth: Path, runs: dict[str, Path], out: Path, factor: float = 1.0) -> dict[str, Any]:
     """
     Error of the scale of each run, by condition; printed, and written to lidar.json.
 
     :param truth: the bag with the true depth.
     :param runs: name → recorded bag.
     :param out: folder of the file.
-    :returns: name → condition → number of frames, median of the error of the scale and of AbsRel.
+    :param factor: that the model was made wrong by.
+    :returns: `factor`, and `runs`: name → `conditions`: condition → number of frames, median of
+        the error of the scale and of AbsRel; and `series`: stamp in ns and median of depth / truth
+        of each frame, those before the scale has settled, too.
     """
     conditions, depths = _truth(truth)
     first = min(depths, default=0) + round(SETTLING * 1e9)
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {'factor': factor, 'runs': {}}
     for name, recorded in runs.items():
         errors: dict[str, list[tuple[float, float]]] = {}
+        series: list[tuple[int, float]] = []
         for stamp, depth in _depth(recorded, DEPTH):
-            if stamp < first or stamp not in depths:
+            if stamp not in depths:
                 continue
             right = depths[stamp]
             valid = valid_mask(right, NEAR, FAR) & np.isfinite(depth)
             if valid.sum() < 100:
                 continue
             ratio = depth[valid] / right[valid]
+            series.append((stamp, round(float(np.median(ratio)), 4)))
+            if stamp < first:
+                continue
             when = next((c for s, c in reversed(conditions) if s <= stamp), 'drive')
             scale = abs(float(np.log(np.median(ratio))))
             errors.setdefault(when, []).append((scale, float(np.mean(np.abs(ratio - 1)))))
-        figures[name] = {
+        conditions_found = {
             when: {
                 'frames': len(rows),
                 'scale error': round(float(np.median([r[0] for r in rows])), 4),
@@ -178,10 +188,11 @@ def compare(truth: Path, runs: dict[str, Path], out: Path) -> dict[str, Any]:
             }
             for when, rows in errors.items()
         }
-    atomic_write(out / 'lidar.json', json.dumps(figures, indent=2) + '\n')
+        figures['runs'][name] = {'conditions': conditions_found, 'series': series}
+    atomic_write(out / FIGURES, json.dumps(figures, indent=2) + '\n')
     print(f'\n{"":16}{"condition":16}{"frames":>8}{"scale error":>14}{"AbsRel":>10}')
-    for name, by in figures.items():
-        for when, row in by.items():
+    for name, run in figures['runs'].items():
+        for when, row in run['conditions'].items():
             print(
                 f'{name:16}{when:16}{row["frames"]:8}{100 * row["scale error"]:12.1f} %'
                 f'{row["abs_rel"]:10.3f}'

@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='moments of the drive to show, spread over its conditions (default: 6)',
     )
     parser.add_argument(
+        '--scale',
+        type=Path,
+        metavar='JSON',
+        help='lidar.json of monother demo --lidar: show the metric scale of its runs as well',
+    )
+    parser.add_argument(
         '--remap',
         nargs='+',
         default=[],
@@ -78,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             topics=_topics(arguments.remap),
             limits=(low, high),
             moments=arguments.moments,
+            scale=arguments.scale,
             progress=progress_line(),
         )
     except OSError as err:

@@ -35,10 +35,13 @@ from monother_ros.learning.tasks.recipes import (
     LiteRecipe,
     Recipe,
     TrustRecipe,
+    VitAdapterRecipe,
     load_recipe,
 )
 from monother_ros.learning.tasks.trust import TrustTask
 from monother_ros.learning.tasks.trust_export import export_trust
+from monother_ros.learning.tasks.vit_adapter import VitAdapterTask
+from monother_ros.learning.tasks.vit_adapter_export import export_vit_adapter
 from monother_ros.learning.trainer import Trainer
 from monother_ros.learning.training_state import AVERAGE, BEST, LATEST, NETWORK
 from monother_ros.networks.monother import network_size
@@ -156,6 +159,12 @@ def _report(arguments: argparse.Namespace, recipe: Recipe, trainer: Trainer) -> 
         path, parent = arguments.bundle or arguments.out / 'bundle', lite_parent(recipe)
         assert parent is not None  # opening the task has looked
         bundle = export_adapter(trainer, trainer.task, path, recipe, metrics, parent)
+        tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
+        return
+    if isinstance(recipe, VitAdapterRecipe):
+        assert isinstance(trainer.task, VitAdapterTask)
+        path = arguments.bundle or arguments.out / 'bundle'
+        bundle = export_vit_adapter(trainer, trainer.task, path, recipe, metrics)
         tqdm.write(f'{bundle.path}: revision {bundle.revision}, validation {metrics}')
         return
     if isinstance(recipe, TrustRecipe):

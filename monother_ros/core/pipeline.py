@@ -243,11 +243,15 @@ class Pipeline:
         height, width = frame.image.shape
         camera, result.calibration_error = self._camera(frame.intrinsics, width, height)
         start = clock()
+        self._scale.arbiter.settings = settings.scale
         network_camera = self._resized(camera, engine.bundle.input_size)
-        sparse = self._scale.sparse(frame, network_camera, engine.bundle.input_size)
+        others = engine.bundle.inputs[1:]
+        sparse = self._scale.sparse(
+            frame, network_camera, engine.bundle.input_size, network=bool(others)
+        )
         if sparse is not None:
             spent['points'] = clock() - start
-        for other in engine.bundle.inputs[1:]:
+        for other in others:
             plane = self._network_metres(sparse, engine.bundle, camera)
             inputs[other.name] = plane[None, None].astype(other.dtype, copy=False)
 
@@ -257,7 +261,6 @@ class Pipeline:
 
         if wanted.depth or wanted.cloud or wanted.color:
             start = clock()
-            self._scale.arbiter.settings = settings.scale
             result.metric = self._scale.update(
                 frame, engine.bundle, camera, network_camera, outputs['depth'][0, 0], sparse
             )

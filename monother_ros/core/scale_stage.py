@@ -52,18 +52,28 @@ class ScaleStage:
         self._fitted = None
 
     def sparse(
-        self, frame: ThermalFrame, camera: Intrinsics | None, size: tuple[int, int]
+        self,
+        frame: ThermalFrame,
+        camera: Intrinsics | None,
+        size: tuple[int, int],
+        *,
+        network: bool = True,
     ) -> NDArray[np.float32] | None:
         """
-        Sparse depth of a frame at the size of the network.
+        Sparse depth of a frame at the size of the network, where anyone takes it.
 
         :param frame: with points or sparse depth, or neither.
         :param camera: of the network's input, of that size; None where not known.
         :param size: (width, height) of the network's input in pixels.
+        :param network: whether the network takes sparse depth; else the source 'range' alone does,
+            and nothing is projected while that is disabled.
         :returns: (h, w) float32 metres, 0 where there is none; memory of the stage, overwritten
-            by the next frame. None where the frame has no points or they cannot be used.
+            by the next frame. None where the frame has no points, they cannot be used, or nobody
+            takes them.
         """
         self._points_error = None
+        if not network and 'range' not in self.arbiter.settings.ranked:
+            return None
         if frame.sparse is not None:
             self._projected = None
             self._sparse = gather_sparse(frame.sparse, size, self._sparse)

@@ -5,8 +5,9 @@ A network in the precision that an engine shall compute in, said by the types of
 
 TensorRT 11 and TensorRT for RTX take the types of the file as they are, and TensorRT 10 does so
 where it is told to. Half precision is safe for convolutions and the large matrix products. It is
-not for logarithms and exponentials of a metric head, so these stay in single precision in each
-recipe; 'fp16-safe' keeps attention, softmax and norms there as well.
+not for logarithms and exponentials of a metric head, nor for the angles of an encoding of metres,
+so these stay in single precision in each recipe; 'fp16-safe' keeps attention, softmax and norms
+there as well.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 PRECISIONS = ('fp16', 'fp16-safe', 'fp32')
 """From the fastest to the safest, the order in which they are tried."""
 
+TYPING = 2
+"""Goes up where a network comes out in other types than before: plans of the old ones are left."""
+
 _HALF_LIMIT = float(np.finfo(np.float16).max)
 _HALF_TINY = float(np.finfo(np.float16).smallest_subnormal)
 
@@ -38,6 +42,9 @@ _SMALL = 64
 
 _METRIC = frozenset({'Exp', 'Log'})
 """Operators that begin a metric head; exporters write softmax and activations as one."""
+
+_WAVES = frozenset({'Sin', 'Cos'})
+"""Operators of an angle; many turns of one leave no part of a turn in half precision."""
 
 _NORMS = frozenset(
     [
@@ -143,6 +150,8 @@ def _single_nodes(model: Any, precision: str) -> set[str]:
     graph = model.graph
     constants = {item.name for item in graph.initializer}
     single = metric_head(graph)
+    waves = {node.name for node in graph.node if node.op_type in _WAVES}
+    single |= waves | _leading_to(graph, waves)
     quantised: set[str] = set()
     for node in graph.node:
         if node.op_type == 'DequantizeLinear' or (
@@ -172,22 +181,28 @@ def metric_head(graph: Any) -> set[str]:
     :param graph: onnx.GraphProto whose nodes are sorted and named.
     :returns: names of the nodes.
     """
-    writers = {name: node for node in graph.node for name in node.output}
     head: set[str] = set()
     values: set[str] = set()
     for node in graph.node:
         if node.op_type in _METRIC or values.intersection(node.input):
             head.add(node.name)
             values.update(node.output)
-    pending = [name for node in graph.node if node.name in head for name in node.input]
+    return head | _leading_to(graph, head)
+
+
+def _leading_to(graph: Any, names: set[str]) -> set[str]:
+    """Nodes before some others, back to the last convolutions or matrix products, with these."""
+    writers = {name: node for node in graph.node for name in node.output}
+    found: set[str] = set()
+    pending = [name for node in graph.node if node.name in names for name in node.input]
     while pending:
         node = writers.get(pending.pop())
-        if node is None or node.name in head:
+        if node is None or node.name in names or node.name in found:
             continue
-        head.add(node.name)
+        found.add(node.name)
         if node.op_type not in ('Conv', 'ConvTranspose', 'MatMul', 'Gemm'):
             pending.extend(node.input)
-    return head
+    return found
 
 
 def _between(graph: Any, single: set[str], constants: set[str]) -> set[str]:

@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from monother_ros.engines.onnx_precision import TYPING
+
 if TYPE_CHECKING:
     from monother_ros.core.bundle import Bundle
     from monother_ros.engines.trt_api import TrtApi
@@ -76,6 +78,7 @@ def make_key(bundle: Bundle, api: TrtApi, gpu: Gpu, settings: BuildSettings) -> 
     shapes = {spec.name: list(spec.shape) for spec in bundle.inputs}
     data = settings.as_dict()
     targets = data.pop('targets')
+    data['typing'] = TYPING
     if api.flavour == 'tensorrt_rtx':
         gpu = Gpu(capability=','.join(sorted(targets)) or gpu.capability)
     return CacheKey(bundle_hash(bundle), f'{api.flavour} {api.version}', gpu, data, shapes)

@@ -17,6 +17,7 @@ from monother_ros.evaluation.moments import Moment, Transforms, best, choose, lo
 from monother_ros.evaluation.page import Picture, Report, plain, render
 from monother_ros.evaluation.recording import INPUT_ROLES, OUTPUT_ROLES, Recording
 from monother_ros.evaluation.results import curves, figures_of
+from monother_ros.evaluation.scale_section import read_scale, scale_chart
 from monother_ros.evaluation.summary import Run, measure
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def build(
     topics: Mapping[str, str] | None = None,
     limits: tuple[float, float] = (0.5, 80.0),
     moments: int = 6,
+    scale: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Report:
     """
@@ -50,9 +52,12 @@ def build(
     :param topics: role → topic, where a bag names its topics differently.
     :param limits: depths in metres that count as in range.
     :param moments: number of moments that are shown, spread over the conditions.
+    :param scale: figures of the metric scale of this and other runs of the drive, see
+        :func:`monother_ros.evaluation.scale_section.read_scale`; None for none.
     :param progress: called with the share that is done.
     :returns: the page's path and the figures.
     :raises BagError: a bag cannot be read, or holds no depth or no thermal image.
+    :raises SettingsError: the figures of the scale cannot be read.
     :raises OSError: the folder cannot be written.
     """
     named = dict(topics or {})
@@ -75,6 +80,10 @@ def build(
     say(0.9)
     charts = _charts(run, numbers)
     numbers = {'title': title, **numbers}
+    scale_plot = None
+    if scale is not None:
+        numbers['scale'] = read_scale(scale, run.origin)
+        scale_plot = scale_chart(numbers['scale'], _condition_spans(numbers))
     numbers['moments'] = [_moment_figures(m, pictures) for m, pictures in tiles]
     if hero is not None:
         numbers['hero'] = {
@@ -85,12 +94,20 @@ def build(
             'moments': [_moment_figures(m, []) for m in heroes],
         }
         atomic_write(folder / 'hero.png', hero.data)
-    for picture in [*charts, *(p for _, pictures in tiles for p in pictures)]:
+    drawn = [*charts, *([] if scale_plot is None else [scale_plot])]
+    for picture in [*drawn, *(p for _, pictures in tiles for p in pictures)]:
         atomic_write(folder / 'pictures' / picture.name, picture.data)
     atomic_write(folder / 'report.json', json.dumps(plain(numbers), indent=2) + '\n')
     page = atomic_write(
         folder / 'index.html',
-        render('report.html.j2', numbers, hero=hero, charts=charts, tiles=tiles),
+        render(
+            'report.html.j2',
+            numbers,
+            hero=hero,
+            charts=charts,
+            tiles=tiles,
+            scale_plot=scale_plot,
+        ),
     )
     say(1.0)
     return Report(page, plain(numbers))
@@ -156,7 +173,7 @@ def _tiles(moment: Moment, number: int) -> list[Picture]:
 
 def _charts(run: Run, numbers: dict[str, Any]) -> list[Picture]:
     """Plots over the time of the drive, and the sparsification."""
-    spans = [(c['start'], c['end'], c['condition']) for c in numbers['conditions']]
+    spans = _condition_spans(numbers)
     events = [(e.start, e.end) for e in run.shutter]
     found: list[Picture] = []
 
@@ -219,6 +236,11 @@ def _charts(run: Run, numbers: dict[str, Any]) -> list[Picture]:
         heading = 'Does the confidence rank errors? Sparsification with AUSE'
         found.append(Picture('sparsification.png', heading, alt, data))
     return found
+
+
+def _condition_spans(numbers: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+    """Start and end in s, and name, of each condition."""
+    return [(c['start'], c['end'], c['condition']) for c in numbers['conditions']]
 
 
 def _delay_name(kind: str) -> str:

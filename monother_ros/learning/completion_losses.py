@@ -15,8 +15,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from monother_ros.learning.losses import Total, local
+
 LEAST = 1e-3
 """Metres; nearer pixels, wanted or predicted, do not count."""
+
+CLOSE = 1.0
+"""Metres; where less is wanted, the option ``power`` takes the exponent CLOSE_POWER, as published:
+a larger one would make near pixels count for next to nothing."""
+
+CLOSE_POWER = 0.5
+""":data:`CLOSE` tells where."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class BalancedLoss:
     kept: bool = True
     """whether pixels count whose depth was measured"""
     power: float | None = None
-    """compare powers of depth with this exponent instead of logarithms"""
+    """compare powers of depth with this exponent instead of logarithms; see :data:`CLOSE`"""
     normalised: bool = False
     """divide by the largest wanted depth of each image first"""
     level_weights: tuple[float, ...] | None = None
@@ -39,28 +48,40 @@ class BalancedLoss:
     """added under the root; above 0, the gradient is finite where there is no error"""
 
 
-def set_error(difference: Tensor, settings: BalancedLoss) -> Tensor:
+def set_error(difference: Tensor, settings: BalancedLoss, total: Total = local) -> Tensor | None:
     """
     Error of one set of pixels: factor * sqrt(mean(g^2) - leniency * mean(g)^2).
 
-    :param difference: (n,) g, n >= 1.
+    :param difference: (n,) g of this process.
     :param settings: of the loss.
-    :returns: scalar.
+    :param total: sum over processes.
+    :returns: scalar; None for an empty set.
     """
-    variance = (difference**2).mean() - settings.leniency * difference.mean() ** 2
+    count = difference.new_tensor(float(difference.numel()))
+    square, plain, count = total(
+        torch.stack([(difference**2).sum(), difference.sum(), count])
+    ).unbind()
+    if not float(count.detach()):
+        return None
+    variance = square / count - settings.leniency * (plain / count) ** 2
     return settings.factor * torch.sqrt(variance.clamp(min=0.0) + settings.epsilon)
 
 
 def level_loss(
-    prediction: Tensor, target: Tensor, removed: Tensor, settings: BalancedLoss
+    prediction: Tensor,
+    target: Tensor,
+    removed: Tensor,
+    settings: BalancedLoss,
+    total: Total = local,
 ) -> tuple[Tensor | None, Tensor | None]:
     """
-    Errors of one level, pooled over the batch.
+    Errors of one level, pooled over the batch of all processes.
 
     :param prediction: (B, 1, h, w) metres, rectified here.
     :param target: (B, h, w) metres, 0 where not known.
     :param removed: (B, h, w) bool, True where the input had no depth.
     :param settings: of the loss.
+    :param total: sum over processes.
     :returns: errors of the pixels that were removed and that were kept; None for an empty set.
     """
     predicted = torch.relu(prediction[:, 0])
@@ -71,12 +92,12 @@ def level_loss(
     found: list[Tensor | None] = []
     for chosen in (counts & removed, counts & ~removed):
         ours, theirs = predicted[chosen], target[chosen]
-        if not ours.numel():
-            found.append(None)
-        elif settings.power is not None:
-            found.append(set_error(ours**settings.power - theirs**settings.power, settings))
+        if settings.power is not None:
+            power = torch.where(theirs < CLOSE, CLOSE_POWER, settings.power)
+            difference = ours**power - theirs**power
         else:
-            found.append(set_error(torch.log(ours) - torch.log(theirs), settings))
+            difference = torch.log(ours) - torch.log(theirs)
+        found.append(set_error(difference, settings, total))
     return found[0], found[1]
 
 
@@ -85,6 +106,7 @@ def balanced_loss(
     targets: Sequence[Tensor],
     removed: Sequence[Tensor],
     settings: BalancedLoss | None = None,
+    total: Total = local,
 ) -> Tensor | None:
     """
     Mean over the levels of the mean of both sets' errors.
@@ -95,32 +117,18 @@ def balanced_loss(
     :param targets: (B, h, w) metres, 0 where not known, of each level.
     :param removed: (B, h, w) bool, of each level.
     :param settings: of the loss.
+    :param total: sum over processes.
     :returns: scalar; None where a level has nothing to compare: leave the batch out.
     """
     settings = settings or BalancedLoss()
-    total: Tensor | None = None
+    whole: Tensor | None = None
     for k, level in enumerate(zip(predictions, targets, removed, strict=True)):
-        gone, kept = level_loss(*level, settings)
+        gone, kept = level_loss(*level, settings, total)
         parts = [part for part in (gone, kept if settings.kept else None) if part is not None]
         if not parts:
             return None
         loss = torch.stack(parts).mean()
         if settings.level_weights is not None:
             loss = loss * settings.level_weights[k]
-        total = loss if total is None else total + loss
-    return None if total is None else total / len(predictions)
-
-
-def decode_metres(head: Tensor) -> Tensor:
-    """
-    Metres from four channels that count tens, ones, tenths and hundredths of a metre.
-
-    relu; values below 1e-4 become x * x^3, the factor without gradient; weighted sum.
-
-    :param head: (B, 4, h, w).
-    :returns: (B, h, w) metres.
-    """
-    x = torch.relu(head)
-    x = torch.where(x < 1e-4, x * (x**3).detach(), x)
-    weights = torch.tensor([10.0, 1.0, 0.1, 0.01], dtype=head.dtype, device=head.device)
-    return (x * weights.view(1, -1, 1, 1)).sum(1)
+        whole = loss if whole is None else whole + loss
+    return None if whole is None else whole / len(predictions)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -124,11 +125,16 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     """
     Copy of a network in evaluation mode whose batch norms are folded into the convolutions.
 
-    :param network: any module built of ConvUnit.
-    :returns: the copy; its convolutions carry a bias and its `norm` modules are identities.
+    :param network: any module built of ConvUnit, or of convolutions with batch norms right behind
+        them in an nn.Sequential.
+    :returns: the copy; its convolutions carry a bias and its batch norms are identities.
     """
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
+        if isinstance(module, nn.Sequential):
+            for k, (layer, norm) in enumerate(itertools.pairwise(list(module))):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    module[k], module[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
         if isinstance(module, ConvUnit) and isinstance(module.norm, nn.BatchNorm2d):
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             module.norm = nn.Identity()

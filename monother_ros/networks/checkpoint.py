@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 CONFIG_KEY = 'monother_config'
 """Metadata of our own files: the configuration as JSON."""
 
-_BLOCKS = {384: 12, 768: 12, 1024: 24}
+BLOCKS = {384: 12, 768: 12, 1024: 24}
+"""Blocks of the published encoders by the width of their tokens."""
+
 _SHOWN = 12
 
 
@@ -335,7 +337,7 @@ def _config(state: Mapping[str, Tensor], branch: str) -> MonoTherConfig:
         msg = f'{source} holds no {branch} branch of the dual network: {err}{_likeness(state)}'
         raise BundleError(msg) from err
     # a file that lacks the last blocks must not pass as a shallower network
-    return replace(config, blocks=max(config.blocks, _BLOCKS.get(config.embed, TAPS)))
+    return replace(config, blocks=max(config.blocks, BLOCKS.get(config.embed, TAPS)))
 
 
 def _likeness(state: Mapping[str, Tensor]) -> str:

@@ -5,7 +5,7 @@ Decoder that teaches a depth branch of tokens; it is left out once the branch ha
 
 After Vanishing Depth (Koch et al. 2025, arXiv 2503.19947): token maps of four levels become a
 pyramid, a U-Net goes up it, and every level says metres by four channels that count tens, ones,
-tenths and hundredths (:func:`monother_ros.learning.completion_losses.decode_metres`).
+tenths and hundredths (:func:`decode_metres`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class CompletionDecoder(nn.Module):
             _double(a + b, c) for a, b, c in zip(inputs, skips, widths, strict=True)
         )
         self.heads = nn.ModuleList(nn.Conv2d(c, 4, 3, padding=1) for c in widths)
+        for head in self.heads:
+            # 11 m everywhere: a rectified pixel that begins below 0 would never learn
+            nn.init.ones_(head.bias)  # type: ignore[arg-type]
 
     def forward(
         self, taps: Sequence[Tensor], grid: tuple[int, int], size: tuple[int, int]
@@ -63,6 +66,21 @@ class CompletionDecoder(nn.Module):
             x = level(x if skip is None else torch.cat([x, skip], 1))
             found.insert(0, head(x))
         return found
+
+
+def decode_metres(head: Tensor) -> Tensor:
+    """
+    Metres from four channels that count tens, ones, tenths and hundredths of a metre.
+
+    relu; values below 1e-4 become x * x^3, the factor without gradient; weighted sum.
+
+    :param head: (B, 4, h, w).
+    :returns: (B, h, w) metres.
+    """
+    x = torch.relu(head)
+    x = torch.where(x < 1e-4, x * (x**3).detach(), x)
+    weights = torch.tensor([10.0, 1.0, 0.1, 0.01], dtype=head.dtype, device=head.device)
+    return (x * weights.view(1, -1, 1, 1)).sum(1)
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:

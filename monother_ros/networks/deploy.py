@@ -104,7 +104,7 @@ class DeployedBranch(nn.Module):
         branch.encoder.freeze_position(*size)
         if precision == 'fp16':
             branch.half_backbone()
-            _keep_float32(branch.encoder)
+            keep_float32(branch.encoder)
         for name, values in (('mean', RGB_MEAN), ('std', RGB_STD)):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(name, tensor if modality == 'rgb' else None, persistent=False)
@@ -232,8 +232,12 @@ class _Attention32(Attention):
         return self.proj(mixed.transpose(1, 2).reshape(batch, count, embed))
 
 
-def _keep_float32(encoder: nn.Module) -> None:
-    """Put float32 layer norms and softmaxes into an encoder in half precision; names stay."""
+def keep_float32(encoder: nn.Module) -> None:
+    """
+    Put float32 layer norms and softmaxes into an encoder in half precision; names stay.
+
+    :param encoder: changed in place.
+    """
     for parent in list(encoder.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.LayerNorm:

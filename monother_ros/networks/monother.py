@@ -35,7 +35,8 @@ _PRESETS: dict[str, tuple[int, int, int, int, tuple[int, int, int, int]]] = {
     'vitb': (768, 12, 12, 128, (96, 192, 384, 768)),
     'vitl': (1024, 24, 16, 256, (256, 512, 1024, 1024)),
 }
-_HEAD_WIDTH = 64
+HEAD_WIDTH = 64
+"""Channels of an attention head in all published encoders."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ class MonoTherConfig:
             return int(shapes[name][axis])
 
         embed = size(encoder + 'cls_token', 2)
-        if not heads and embed % _HEAD_WIDTH:
-            msg = f'{embed} channels are not heads of {_HEAD_WIDTH}: give the number of heads'
+        if not heads and embed % HEAD_WIDTH:
+            msg = f'{embed} channels are not heads of {HEAD_WIDTH}: give the number of heads'
             raise ValueError(msg)
         start = encoder + 'blocks.'
         indices = {n[len(start) :].split('.')[0] for n in shapes if n.startswith(start)}
@@ -140,7 +141,7 @@ class MonoTherConfig:
         return cls(
             embed=embed,
             blocks=1 + max((int(i) for i in indices if i.isdigit()), default=-1),
-            heads=heads or embed // _HEAD_WIDTH,
+            heads=heads or embed // HEAD_WIDTH,
             features=size(decoder + 'scratch.layer1_rn.weight', 0),
             projections=(a, b, c, d),
             bins=size(f'seed_bin_regressor{extra}._net.2.weight', 0),

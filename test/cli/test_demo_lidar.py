@@ -62,8 +62,11 @@ def test_a_lidar_mends_the_scale(bag, tmp_path, ros_domain, monkeypatch, capsys)
     arguments = argparse.Namespace(model='lite', wrong_scale=1.4)
     recorded = demo_lidar.run_lidar(arguments, drive, tmp_path, demo.OUTPUTS, simulated=True)
     figures = json.loads((tmp_path / 'lidar.json').read_text())
-    without = figures['without LiDAR']['day/clear']
-    mended = figures['with LiDAR']['day/clear']
+    assert figures['factor'] == 1.4
+    without, mended = (
+        figures['runs'][name]['conditions']['day/clear']
+        for name in ('without LiDAR', 'with LiDAR')
+    )
     assert without['frames'] > 3 and mended['frames'] > 3
     assert without['scale error'] > 0.15 > 2 * mended['scale error']
     assert mended['abs_rel'] < without['abs_rel']

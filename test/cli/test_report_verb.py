@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from recorded_run import Drive, write_pair
+from recorded_run import Drive, stamp_of, write_pair
 
 from monother_ros.cli.main import main
 from monother_ros.cli.report import table
@@ -46,6 +47,40 @@ def test_wrong_arguments_are_said_without_a_traceback(tmp_path, capsys, words, m
     assert error.startswith('monother report: ')
     assert message in error
     assert 'Traceback' not in error
+
+
+def test_the_scale_of_several_runs_is_shown(tmp_path, capsys):
+    drive = Drive(frames=8, outputs=('depth',), inputs=('thermal',))
+    recorded, given = write_pair(tmp_path, drive)
+    stamps = [stamp_of(k) for k in range(8)]
+    runs = {
+        name: {
+            'conditions': {'day': {'frames': 8, 'scale error': error, 'abs_rel': 2 * error}},
+            'series': [[stamp, 1 + error] for stamp in stamps],
+        }
+        for name, error in (('without LiDAR', 0.26), ('with LiDAR', 0.013))
+    }
+    found = tmp_path / 'lidar.json'
+    found.write_text(json.dumps({'factor': 1.3, 'runs': runs}))
+    words = (recorded, '--input', given, '-o', tmp_path / 'out', '--scale')
+    assert run(*words, found) == 0
+    page = Path(capsys.readouterr().out.splitlines()[-1]).read_text()
+    for text in (
+        'Metric scale',
+        '\n30 % too far',
+        '26.0 %',
+        '1.3 %',
+        '0.520',
+        'without LiDAR and with',
+    ):
+        assert text in page, text
+    section = json.loads((tmp_path / 'out' / 'report.json').read_text())['scale']
+    series = section['runs']['with LiDAR']['series']
+    assert series[0] == pytest.approx([0.0, 0.013]) and len(series) == 8
+    assert (tmp_path / 'out' / 'pictures' / 'scale.png').stat().st_size > 1000
+    found.write_text('{"runs": {"a": 1}}')
+    assert run(*words, found) == 1
+    assert 'demo --lidar' in capsys.readouterr().err
 
 
 def test_missing_bag_and_unwritable_folder(tmp_path, capsys):

@@ -165,15 +165,38 @@ def test_another_revision_forgets_what_was_fitted(tmp_path):
     assert 'range' in before.metric.weights and 'range' not in after.metric.weights
 
 
-def test_points_are_projected_once_for_several_images(tmp_path, monkeypatch):
-    calls = []
+@pytest.fixture
+def calls(monkeypatch):
+    """Points that were projected."""
+    found = []
     real = scale_stage.sparse_depth
 
     def counted(*arguments, **options):
-        calls.append(arguments[0])
+        found.append(arguments[0])
         return real(*arguments, **options)
 
     monkeypatch.setattr(scale_stage, 'sparse_depth', counted)
+    return found
+
+
+@pytest.mark.parametrize('disabled', [{'sources': ('model',)}, {'force': 'model'}])
+def test_points_that_nobody_takes_are_not_projected(tmp_path, calls, disabled):
+    without = PipelineSettings(scale=ScaleSettings(**disabled))
+    pipeline = Pipeline(wrong_engine(tmp_path), without)
+    points = RangePoints(points_of(truth()))
+    result = drive(pipeline, 2, points=points)
+    assert not calls and 'points' not in result.timings
+    assert 'range' not in result.metric.weights and np.isfinite(result.depth).all()
+    # a live parameter brings the source back with the next image
+    pipeline.settings = FAST
+    drive(pipeline, 1, points=points)
+    assert len(calls) == 1
+    # a network that takes points gets them, whatever the sources of the scale are
+    drive(Pipeline(wrong_engine(tmp_path, inputs=SPARSE), without), 1, points=points)
+    assert len(calls) == 2
+
+
+def test_points_are_projected_once_for_several_images(tmp_path, calls):
     engine = wrong_engine(tmp_path, inputs=SPARSE)
     pipeline = Pipeline(engine, FAST)
     pose, xyz = np.eye(4), points_of(truth())

@@ -111,6 +111,30 @@ def test_the_metric_head_stays_in_single_precision(lite):
     assert 0 < share < 15
 
 
+def test_many_turns_of_an_angle_stay_in_single_precision():
+    # as the encoding of metres: a convolution, then waves of half a metre up to 100 m
+    kernel = np.full((1, 1, 1, 1), 2 * np.pi / 0.5, np.float32)
+    nodes = [
+        helper.make_node('Relu', ['metres'], ['known'], 'relu'),
+        helper.make_node('Mul', ['known', 'wave'], ['angle'], 'angle'),
+        helper.make_node('Sin', ['angle'], ['sine'], 'sine'),
+        helper.make_node('Conv', ['sine', 'one'], ['out'], 'conv'),
+    ]
+    spec = [helper.make_tensor_value_info(name, FLOAT, [1, 1, 8, 8]) for name in ('metres', 'out')]
+    weights = [
+        numpy_helper.from_array(value, name)
+        for name, value in (('wave', kernel), ('one', np.ones_like(kernel)))
+    ]
+    graph = helper.make_graph(nodes, 'waves', spec[:1], spec[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    metres = np.linspace(1, 99, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    typed = typed_model(model, 'fp16')
+    assert {'relu', 'angle', 'sine'} <= set(typed.float32_nodes) and typed.half
+    assert 'conv' not in typed.float32_nodes
+    found = run(typed.content, metres)['out']
+    assert np.abs(found - np.sin(metres * kernel)).max() < 2e-3
+
+
 def test_weights_that_a_revision_replaces_are_in_the_file(lite, tmp_path):
     from monother_ros.networks.external_data import externalise
 

@@ -15,7 +15,7 @@ from monother_ros.core.errors import SettingsError  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
 from monother_ros.learning.rendered import Frames  # noqa: E402
 from monother_ros.learning.sparse_patterns import Patterns  # noqa: E402
-from monother_ros.learning.tasks.adapter import AdapterTask, point_figures  # noqa: E402
+from monother_ros.learning.tasks.adapter import AdapterTask  # noqa: E402
 from monother_ros.learning.tasks.adapter_batches import (  # noqa: E402
     AdapterBatches,
     AdapterSettings,
@@ -109,7 +109,7 @@ def test_the_end_may_be_moved_before_it_has_begun_and_not_after(frames, tmp_path
 
 def test_figures_tell_each_number_of_points_and_none_is_the_frozen_network(frames):
     task = _task(frames, validation=frames)
-    figures = point_figures(task.network.eval(), frames, 0, SETTINGS)
+    figures = task.measure(task.network.eval(), 0, 0, len(frames))[0]
     assert set(task.figures) == set(figures)
     # untrained, yet points show where the network stands
     assert figures['abs_rel_5000'] < 0.5 * figures['abs_rel_0']

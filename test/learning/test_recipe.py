@@ -104,7 +104,7 @@ def test_changes_are_yaml_values_in_sections():
 def test_files_are_found_by_name_and_by_path(tmp_path, monkeypatch):
     assert recipe_names() == [
         'language_scale', 'lite', 'lite_confidence', 'lite_rgb', 'lite_sparse', 'ms2_supervised',
-        'sim', 'vivid_label_free',
+        'sim', 'vit_sparse', 'vivid_label_free',
     ]  # fmt: skip
     assert find_recipe('sim') == REPOSITORY / 'config' / 'recipes' / 'sim.yaml'
     mine = tmp_path / 'mine.yaml'

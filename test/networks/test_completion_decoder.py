@@ -12,10 +12,13 @@ torch = pytest.importorskip('torch')
 from monother_ros.learning.completion_losses import (  # noqa: E402
     BalancedLoss,
     balanced_loss,
-    decode_metres,
 )
 from monother_ros.learning.depth_masks import perlin_mask  # noqa: E402
-from monother_ros.networks.completion_decoder import WIDTHS, CompletionDecoder  # noqa: E402
+from monother_ros.networks.completion_decoder import (  # noqa: E402
+    WIDTHS,
+    CompletionDecoder,
+    decode_metres,
+)
 from monother_ros.networks.depth_adapter_vit import DinoDepthAdapter  # noqa: E402
 from monother_ros.networks.depth_encoding import outdoor  # noqa: E402
 from monother_ros.networks.dinov2 import DinoV2  # noqa: E402

@@ -52,6 +52,40 @@ def test_points_bend_depth_where_they_are_and_their_end_gives_the_network_back(r
     assert ratios() == pytest.approx([1, 1], abs=0.05)
 
 
+@pytest.fixture(scope='module')
+def transformers(tmp_path_factory):
+    """Bundle of two tiny transformers; it says no confidence."""
+    pytest.importorskip('torch')
+    pytest.importorskip('onnx')
+    from sparse_vit_bundle import make_sparse_vit, make_sparse_vit_bundle
+
+    folder = tmp_path_factory.mktemp('models') / 'vit'
+    return make_sparse_vit_bundle(make_sparse_vit(), folder, (56, 84)).path
+
+
+def test_points_steer_a_network_of_transformers_and_their_end_gives_it_back(
+    transformers, ros_domain
+):
+    rig = ScaleRig(transformers, factor=0.2, scale_sources='model').active()
+    try:
+        rig.listen('depth/image_raw')
+        rig.matched()
+        rig.learn_network()
+        points = rig.measured()
+
+        def ratio():
+            depth = depth_of(rig.received['depth/image_raw'][-1])
+            return float(np.nanmedian(depth / rig.network))
+
+        assert ratio() == pytest.approx(1, abs=0.02)
+        rig.until(lambda: ratio() < 0.8, 60, lambda: rig.shoot_with(points), what='nearer depth')
+        assert 0.2 < ratio() < 0.8
+        rig.until(lambda: abs(ratio() - 1) < 0.02, 60, rig.shoot, what='depth as it was')
+        assert np.isfinite(depth_of(rig.received['depth/image_raw'][-1])).all()
+    finally:
+        rig.close()
+
+
 def test_points_that_are_no_numbers_leave_the_network_alone(rig):
     bad = np.full((400, 3), np.nan, np.float32)
     for _ in range(3):

@@ -5,38 +5,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from monother_ros.evaluation.metrics import depth_metrics
-from monother_ros.learning.augment import PLAIN, AugmentSettings
+from monother_ros.learning.augment import AugmentSettings
 from monother_ros.learning.completion_losses import BalancedLoss, balanced_loss
+from monother_ros.learning.distributed import Group
 from monother_ros.learning.lite_losses import cautious_l1, log_gradient
-from monother_ros.learning.parameter_groups import ParameterGroup
+from monother_ros.learning.losses import Total, local
 from monother_ros.learning.rendered import Frames
-from monother_ros.learning.sparse_patterns import Patterns, sparse_from
 from monother_ros.learning.tasks.adapter_batches import (
     AdapterBatch,
     AdapterBatches,
     AdapterSettings,
-    picture,
 )
+from monother_ros.learning.tasks.beside import BesideTask
 from monother_ros.learning.tasks.lite import weights_digest
-from monother_ros.learning.tasks.single import SingleTask
 from monother_ros.networks.depth_adapter import SparseLite
 from monother_ros.networks.lite import LiteNetwork
 
 BEYOND = math.log(80.0)
 """Log metres from which ground truth is out of range."""
-
-WATCHED = (0, 50, 500, 5000)
-"""Points per frame of the validation."""
 
 
 class AdapterStep(nn.Module):
@@ -51,6 +45,7 @@ class AdapterStep(nn.Module):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.total: Total = local
         self.balanced = BalancedLoss(epsilon=1e-6)
 
     def forward(self, batch: AdapterBatch) -> dict[str, Tensor]:
@@ -72,7 +67,7 @@ class AdapterStep(nn.Module):
             levels.append(torch.exp(level))
             wanted.append(surface[:, 0, rows, rows])
             gone.append(-F.max_pool2d(-removed.float(), step)[:, 0] > 0.5)
-        balanced = balanced_loss(levels, wanted, gone, self.balanced)
+        balanced = balanced_loss(levels, wanted, gone, self.balanced, self.total)
         if balanced is None:
             balanced = output.log_depth.sum() * 0.0
         depth = cautious_l1(output.log_depth, target, BEYOND, 0.3)
@@ -91,7 +86,7 @@ class AdapterStep(nn.Module):
         }
 
 
-class AdapterTask(SingleTask):
+class AdapterTask(BesideTask):
     """
     Training of the sparse depth adapter.
 
@@ -107,10 +102,9 @@ class AdapterTask(SingleTask):
     """
 
     name = 'sparse'
+    frozen = 'thermal.'
     network: SparseLite
-    batches: AdapterBatches
     losses: tuple[str, ...] = ('total', 'balanced', 'depth', 'edges', 'confidence')
-    figures = ('abs_rel', *(f'abs_rel_{n}' for n in WATCHED))
 
     def __init__(
         self,
@@ -129,21 +123,15 @@ class AdapterTask(SingleTask):
         torch.manual_seed(settings.seed)
         network = SparseLite(thermal, settings.config())
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.module = AdapterStep(self.network, settings)
+        self.step_module = AdapterStep(self.network, settings)
+        self.module = self.step_module
         far = thermal.config.far
         self.batches = AdapterBatches(frames, settings, augment or AugmentSettings(), far)
         self.steps, self.clip = settings.steps, settings.clip
 
-    def samples(self, step: int) -> int:
-        """Pictures of all processes together in a step."""
-        return self.settings.samples(step)
-
-    def groups(self) -> Sequence[ParameterGroup]:
-        """Parameters of the branch; the frozen network has none."""
-        return tuple(
-            replace(group, names=tuple(n for n in group.names if not n.startswith('thermal.')))
-            for group in super().groups()
-        )
+    def connect(self, group: Group) -> None:
+        """Pool the balanced loss over all processes."""
+        self.step_module.total = group.total
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, augmentation, number of frames and the frozen weights."""
@@ -167,65 +155,8 @@ class AdapterTask(SingleTask):
             return found
         return {**found, 'settings': {**found['settings'], **end}}
 
-    def state(self, network: nn.Module) -> dict[str, Tensor]:
-        """Weights of the branch."""
-        return {k: v for k, v in network.state_dict().items() if not k.startswith('thermal.')}
-
-    def load(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Put weights of the branch back."""
+    def predict(self, network: nn.Module, image: Tensor, sparse: Tensor) -> Tensor:
+        """Depth of one picture with several sparse depths."""
         assert isinstance(network, SparseLite)
-        frozen = {k: v for k, v in network.state_dict().items() if k.startswith('thermal.')}
-        network.load_state_dict({**frozen, **state})
-
-    def measure(
-        self, network: nn.Module, step: int, rank: int, world: int
-    ) -> list[dict[str, float]]:
-        """Figures with several numbers of points."""
-        del step
-        if self.validation is None:
-            return []
-        assert isinstance(network, SparseLite)
-        return [
-            point_figures(network, self.validation, index, self.settings)
-            for index in range(rank, len(self.validation), world)
-        ]
-
-
-def point_figures(
-    network: SparseLite, frames: Frames, index: int, settings: AdapterSettings
-) -> dict[str, float]:
-    """
-    AbsRel of one frame with several numbers of points, without the run-time pipeline.
-
-    :param network: in evaluation mode.
-    :param frames: with ground truth.
-    :param index: of the frame.
-    :param settings: of the run, for size and range.
-    :returns: `abs_rel_N` for N points, and their mean `abs_rel`; empty without truth.
-    """
-    rng = np.random.default_rng([9, index])
-    far = network.thermal_config.far
-    image, log_depth = picture(frames, index, settings, far, rng, PLAIN)
-    truth = np.exp(log_depth)
-    if not (truth < 80.0).any():
-        return {}
-    surface = np.where(truth >= far * 0.999, np.float32(np.inf), truth)
-    device = next(network.parameters()).device
-    sparse = []
-    for count in WATCHED:
-        # least_points and most_points alike give that very number
-        fixed = Patterns(
-            least_points=max(count, 1), most_points=max(count, 1), misplaced=0, outliers=0
-        )
-        kind = 'points' if count else 'none'
-        sparse.append(sparse_from(surface, 260.0, settings.maximum, rng, fixed, kind=kind))
-    with torch.inference_mode():
-        frozen = network.freeze(torch.from_numpy(image[None, None]).to(device))
-        points = torch.from_numpy(np.stack(sparse)[:, None]).to(device)
-        output = network.complete(frozen.repeated(len(WATCHED)), points)
-    depth = torch.exp(output.log_depth)[:, 0].cpu().numpy()
-    found = {
-        f'abs_rel_{count}': depth_metrics(depth[k], truth)['abs_rel']
-        for k, count in enumerate(WATCHED)
-    }
-    return {'abs_rel': float(np.mean(list(found.values()))), **found}
+        output = network.complete(network.freeze(image).repeated(len(sparse)), sparse)
+        return torch.exp(output.log_depth)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 monother_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What decides the weights of a sparse depth adapter: its settings and its batches."""
+"""What decides the weights of sparse depth adapters: their settings and their batches."""
 
 from __future__ import annotations
 
@@ -19,24 +19,17 @@ from monother_ros.learning.depth_distributions import OUTDOORS, Distributions, c
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.sparse_patterns import Patterns, sparse_from
 from monother_ros.networks.depth_adapter import SparseConfig
-from monother_ros.networks.depth_encoding import outdoor
+from monother_ros.networks.depth_encoding import DepthEncoding, outdoor
 
 
 @dataclass(frozen=True)
-class AdapterSettings:
-    """Everything that decides the weights, beside the data."""
+class SparseSettings:
+    """What decides the weights of any sparse depth adapter, beside the data."""
 
     steps: int = 2000
     """optimiser steps"""
-    fall_steps: int = 500
-    """in how many of them, the last ones, the learning rate falls over half a cosine"""
-    full_steps: int = 100
-    """how many of them, the last ones, learn from whole pictures; those before from a window of
-    half the width and height, cut from the frozen features, which takes a third of the time"""
     batch: int = 8
     """pictures per step"""
-    full_batch: int = 4
-    """pictures per step of whole pictures"""
     draws: int = 3
     """sparse depths per picture; the frozen network looks at it once only"""
     width: int = 320
@@ -45,8 +38,6 @@ class AdapterSettings:
     """height of the network input in pixels"""
     rate: float = 3e-3
     """highest learning rate"""
-    warmup: int = 50
-    """steps in which the learning rate rises"""
     weight_decay: float = 0.01
     """of AdamW"""
     clip: float = 5.0
@@ -61,6 +52,52 @@ class AdapterSettings:
     """sines and cosines of the depth encoding"""
     validity: bool = True
     """tell the branch which pixels are measured"""
+    changed: float = 0.4
+    """part of the sparse depths whose distances are changed, where there are points"""
+    epoch_samples: int = 100
+    """pictures that count as an epoch for the noise shift"""
+    patterns: Patterns = field(default_factory=Patterns)
+    """kinds of sparse depth"""
+    seed: int = 0
+    """of weights, order and augmentation"""
+
+    def samples(self, step: int) -> int:
+        """Pictures of a step."""
+        del step
+        return self.batch
+
+    def before(self, step: int) -> int:
+        """Pictures of all steps before one."""
+        return step * self.batch
+
+    def window(self, step: int) -> tuple[int, int, int, int]:
+        """Top, left, rows and columns of what is learned from in a step, pixels."""
+        del step
+        return 0, 0, self.height, self.width
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of a step."""
+        del step
+        return self.rate
+
+    def encoding(self) -> DepthEncoding:
+        """How measured depth is told."""
+        return outdoor(self.maximum, self.last_period, self.channels, validity=self.validity)
+
+
+@dataclass(frozen=True)
+class AdapterSettings(SparseSettings):
+    """Everything that decides the weights of the adapter of the lite network."""
+
+    fall_steps: int = 500
+    """in how many of them, the last ones, the learning rate falls over half a cosine"""
+    full_steps: int = 100
+    """how many of them, the last ones, learn from whole pictures; those before from a window of
+    half the width and height, cut from the frozen features, which takes a third of the time"""
+    full_batch: int = 4
+    """pictures per step of whole pictures"""
+    warmup: int = 50
+    """steps in which the learning rate rises"""
     decoder: int = 32
     """channels of the branch's decoder"""
     balanced_weight: float = 0.1
@@ -71,14 +108,6 @@ class AdapterSettings:
     """weight of the gradient loss of log depth"""
     confidence_weight: float = 0.1
     """weight of the cross-entropy of the confidence"""
-    changed: float = 0.4
-    """part of the sparse depths whose distances are changed, where there are points"""
-    epoch_samples: int = 100
-    """pictures that count as an epoch for the noise shift"""
-    patterns: Patterns = field(default_factory=Patterns)
-    """kinds of sparse depth"""
-    seed: int = 0
-    """of weights, order and augmentation"""
 
     @property
     def small_steps(self) -> int:
@@ -88,6 +117,11 @@ class AdapterSettings:
     def samples(self, step: int) -> int:
         """Pictures of a step."""
         return self.batch if step < self.small_steps else self.full_batch
+
+    def before(self, step: int) -> int:
+        """Pictures of all steps before one."""
+        full = max(0, step - self.small_steps)
+        return min(step, self.small_steps) * self.batch + full * self.full_batch
 
     def window(self, step: int) -> tuple[int, int, int, int]:
         """Top, left, rows and columns of what is learned from in a step, pixels."""
@@ -108,8 +142,7 @@ class AdapterSettings:
 
     def config(self) -> SparseConfig:
         """Shape of the adapter."""
-        encoding = outdoor(self.maximum, self.last_period, self.channels, validity=self.validity)
-        return SparseConfig(encoding, self.maximum, self.decoder)
+        return SparseConfig(self.encoding(), self.maximum, self.decoder)
 
 
 class AdapterBatch(NamedTuple):
@@ -142,7 +175,7 @@ class AdapterBatches:
 
     frames: Frames
     """training data"""
-    settings: AdapterSettings
+    settings: SparseSettings
     """of the run"""
     augment: AugmentSettings
     """how pictures are changed"""
@@ -153,8 +186,7 @@ class AdapterBatches:
         """A process's part of the samples of a step; every sample has randomness of its own."""
         settings = self.settings
         part = part_of(settings.samples(step), rank, world)
-        done = min(step, settings.small_steps) * settings.batch
-        done += max(0, step - settings.small_steps) * settings.full_batch
+        done = settings.before(step)
         places = np.arange(done, done + settings.samples(step))
         top, left, rows, columns = window = settings.window(step)
         order = permuted(places, len(self.frames), settings.seed)
@@ -179,7 +211,7 @@ class AdapterBatches:
 def picture(
     frames: Frames,
     index: int,
-    settings: AdapterSettings,
+    settings: SparseSettings,
     far: float,
     rng: np.random.Generator,
     augment: AugmentSettings,
@@ -211,7 +243,7 @@ def measured_sample(
     log_depth: NDArray[np.float32],
     far: float,
     rng: np.random.Generator,
-    settings: AdapterSettings,
+    settings: SparseSettings,
     epoch: float = 0.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """

@@ -33,8 +33,10 @@ from monother_ros.learning.tasks.recipes import (
     PairData,
     Recipe,
     TrustRecipe,
+    VitAdapterRecipe,
 )
 from monother_ros.learning.tasks.trust import TrustTask
+from monother_ros.learning.tasks.vit_adapter import VitAdapterTask
 from monother_ros.learning.training_state import AVERAGE, NETWORK
 from monother_ros.learning.trust_pairs import (
     TRUST_VALIDATION_SEED,
@@ -48,6 +50,8 @@ from monother_ros.learning.trust_samples import (
     sample_folder,
 )
 from monother_ros.networks.checkpoint import load_depth_anything, load_state, read_checkpoint
+from monother_ros.networks.dinov2 import PATCH, DinoV2
+from monother_ros.networks.encoder_file import load_encoder
 from monother_ros.networks.export import WEIGHTS, load_weights
 from monother_ros.networks.lite import LiteConfig, with_channels
 from monother_ros.networks.monother import MonoTherNetwork
@@ -90,12 +94,16 @@ def open_task(recipe: Recipe, group: Group, *, render: bool = True) -> Task:
         return _trust(recipe, group, render)
     if isinstance(recipe, AdapterRecipe):
         return _adapter(recipe, group, render)
+    if isinstance(recipe, VitAdapterRecipe):
+        return _vit_adapter(recipe, group, render)
     if isinstance(recipe, LanguageRecipe):
         return open_language(recipe, group, render=render)
     return _dual(recipe, group, render)
 
 
-def lite_plans(recipe: LiteRecipe | AdapterRecipe) -> dict[str, DatasetPlan | RgbPlan]:
+def lite_plans(
+    recipe: LiteRecipe | AdapterRecipe | VitAdapterRecipe,
+) -> dict[str, DatasetPlan | RgbPlan]:
     """Plans of the rendered frames, by the name of their folder."""
     if recipe.data.kind == 'rgb':
         return {
@@ -134,7 +142,9 @@ def _lite(recipe: LiteRecipe, group: Group, render: bool) -> LiteTask:
     )
 
 
-def _rendered(recipe: LiteRecipe | AdapterRecipe, group: Group, render: bool) -> Path:
+def _rendered(
+    recipe: LiteRecipe | AdapterRecipe | VitAdapterRecipe, group: Group, render: bool
+) -> Path:
     """Folder of the frames; those that are missing are rendered."""
     folder = Path(recipe.data.folder)
     if render and group.first:
@@ -163,6 +173,55 @@ def _adapter(recipe: AdapterRecipe, group: Group, render: bool) -> AdapterTask:
         watch_every=recipe.watch_every,
         device=group.device,
     )
+
+
+def _vit_adapter(recipe: VitAdapterRecipe, group: Group, render: bool) -> VitAdapterTask:
+    """Frames and encoder of the training of a depth branch."""
+    settings = recipe.training
+    if recipe.data.kind != 'thermal':
+        msg = 'the sparse depth branch is trained on thermal frames: set data.kind=thermal'
+        raise SettingsError(msg)
+    for name in ('width', 'height'):
+        pixels = getattr(settings, name)
+        if pixels % PATCH or pixels < 32:
+            msg = f'setting training.{name} is {pixels}; allowed: multiples of {PATCH} from 42 on'
+            raise SettingsError(msg)
+    encoder = _encoder(recipe)
+    folder = _rendered(recipe, group, render)
+    return VitAdapterTask(
+        Frames(folder / 'training', recipe.data.frames),
+        settings,
+        encoder,
+        augment=AugmentSettings().weakened(recipe.augment),
+        validation=Frames(folder / 'validation', recipe.data.validation),
+        watch_every=recipe.watch_every,
+        device=group.device,
+    )
+
+
+def _encoder(recipe: VitAdapterRecipe) -> DinoV2:
+    """The encoder to stand beside."""
+    shape = recipe.random_encoder
+    if (recipe.start is None) == (shape is None):
+        msg = (
+            'the depth branch stands beside an encoder that has learned: give --start with a '
+            'checkpoint of MonoTher-Depth, Depth Anything or DINOv2 (none is part of this package)'
+        )
+        if recipe.start is not None:
+            msg = 'start and random_encoder are both set; an encoder comes from one of them'
+        raise SettingsError(msg)
+    if shape is None:
+        assert recipe.start is not None
+        encoder, what = load_encoder(weights_file(recipe.start))
+        print(f'{recipe.start}: {what}, {encoder.embed} channels, {len(encoder.blocks)} blocks')
+        return encoder
+    print('the encoder is random: this run tries the machinery, its result is of no use')
+    torch.manual_seed(recipe.training.seed + 1)
+    try:
+        return DinoV2(shape.embed, shape.blocks, shape.heads)
+    except ValueError as err:
+        msg = f'setting random_encoder cannot be: {err}'
+        raise SettingsError(msg) from err
 
 
 def trust_plans(recipe: TrustRecipe) -> dict[str, TrustPlan]:
@@ -259,7 +318,7 @@ def begin_with(network: MonoTherNetwork, start: str) -> str:
     :returns: digest of the file.
     :raises BundleError: it cannot be read, or lacks the thermal branch.
     """
-    path = _weights_file(start)
+    path = weights_file(start)
     state: Mapping[str, Any] = read_checkpoint(path)
     if any(name.startswith('depth_head.') for name in state):
         load_depth_anything(network, path)
@@ -279,8 +338,13 @@ def _optional(name: str) -> bool:
     return '_extra.' in name or name.startswith('conf_net.')
 
 
-def _weights_file(start: str) -> Path:
-    """File of weights that a user named by file, folder or bundle name."""
+def weights_file(start: str) -> Path:
+    """
+    File of weights that a user named.
+
+    :param start: a file, a folder of a run or bundle, or the name of a bundle.
+    :raises BundleError: there is none.
+    """
     path = Path(start)
     if path.is_file():
         return path

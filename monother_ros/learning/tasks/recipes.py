@@ -17,6 +17,7 @@ from monother_ros.learning.tasks.dual_batches import DualSettings
 from monother_ros.learning.tasks.language import LanguageSettings
 from monother_ros.learning.tasks.lite_batches import LiteSettings
 from monother_ros.learning.tasks.trust import TrustSettings
+from monother_ros.learning.tasks.vit_adapter import VitAdapterSettings
 from monother_ros.learning.trainer import RunSettings
 
 
@@ -146,6 +147,43 @@ class AdapterRecipe:
 
 
 @dataclass(frozen=True)
+class EncoderShape:
+    """A DINOv2 encoder with random weights."""
+
+    embed: int = 384
+    """width of a token"""
+    blocks: int = 12
+    """transformer blocks, at least 4"""
+    heads: int = 6
+    """attention heads; divides embed"""
+
+
+@dataclass(frozen=True)
+class VitAdapterRecipe:
+    """Training of the sparse depth branch beside a frozen DINOv2 encoder."""
+
+    task: Literal['sparse_vit']
+    """what is trained"""
+    training: VitAdapterSettings = field(default_factory=VitAdapterSettings)
+    """what decides the weights"""
+    augment: float = 0.3
+    """how often pictures are changed, as a part of the usual"""
+    data: LiteData = field(default_factory=LiteData)
+    """rendered frames, thermal"""
+    watch_every: int = 250
+    """steps between validations; 0 for none"""
+    start: str | None = None
+    """weights of the encoder: a checkpoint of the dual network (its thermal branch counts), a
+    bundle or run made of one, relative weights of Depth Anything, or DINOv2 as published"""
+    random_encoder: EncoderShape | None = None
+    """for tests of the machinery, in the place of start: an encoder that has learned nothing"""
+    precision: Literal['fp32', 'fp16'] = 'fp32'
+    """of the encoders in the bundle; ViT-L fits into an ONNX file in fp16 only"""
+    run: RunSettings = field(default_factory=RunSettings)
+    """how the run is carried out"""
+
+
+@dataclass(frozen=True)
 class LanguageData:
     """Simulated scenes, the depth model that is scaled, and who reads the sentences."""
 
@@ -183,7 +221,7 @@ class LanguageRecipe:
     """how the run is carried out"""
 
 
-Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe | LanguageRecipe
+Recipe = LiteRecipe | DualRecipe | TrustRecipe | AdapterRecipe | VitAdapterRecipe | LanguageRecipe
 
 _TASKS: dict[
     str,
@@ -191,11 +229,13 @@ _TASKS: dict[
     | type[DualRecipe]
     | type[TrustRecipe]
     | type[AdapterRecipe]
+    | type[VitAdapterRecipe]
     | type[LanguageRecipe],
 ] = {
     'lite': LiteRecipe,
     'dual': DualRecipe,
     'sparse': AdapterRecipe,
+    'sparse_vit': VitAdapterRecipe,
     'confidence': TrustRecipe,
     'language': LanguageRecipe,
 }
@@ -243,7 +283,9 @@ def place_data(mapping: dict[str, Any], places: Sequence[str]) -> None:
     """
     section = mapping.setdefault('data', {})
     missing = [place for place in places if not Path(place).exists()]
-    lite = mapping.get('task') in ('lite', 'confidence', 'language', 'sparse')
+    lite = mapping.get('task') in (
+        'lite', 'confidence', 'language', 'sparse', 'sparse_vit',
+    )  # fmt: skip
     if missing and not lite:
         msg = f'data {", ".join(missing)} not found'
         raise SettingsError(msg)
