@@ -39,6 +39,10 @@ class Patterns:
     """deviation of a range in metres"""
     outliers: float = 0.01
     """largest part of the points whose range is something else"""
+    cluttered: float = 0.2
+    """part of the samples with rings or single points that are measured through fog or snow"""
+    most_echoes: float = 0.4
+    """largest part of the pulses that come back from the air there"""
     misplaced: float = 0.3
     """probability that all points lie up to a pixel beside their place"""
     shift: NoiseShift = field(default_factory=NoiseShift)
@@ -68,6 +72,24 @@ def ring_pixels(
     :param field_of_view: elevations of the lowest and the highest ring, degrees.
     :returns: (H, W), True where there is a point.
     """
+    rays = ring_rays(depth, focal, rng, rings=rings, columns=columns, field_of_view=field_of_view)
+    return np.asarray(rays & np.isfinite(depth))
+
+
+def ring_rays(
+    depth: NDArray[np.float32],
+    focal: float,
+    rng: np.random.Generator,
+    *,
+    rings: int,
+    columns: int,
+    field_of_view: tuple[float, float] = (-16.0, 14.0),
+) -> NDArray[np.bool_]:
+    """
+    Like :func:`ring_pixels`, with the pulses that meet no surface.
+
+    :returns: (H, W), True where the LiDAR measures, sky included.
+    """
     rows, across = depth.shape
     v = (np.arange(rows, dtype=np.float32) - (rows - 1) / 2)[:, None] / np.float32(focal)
     u = (np.arange(across, dtype=np.float32) - (across - 1) / 2)[None, :] / np.float32(focal)
@@ -87,7 +109,7 @@ def ring_pixels(
     hit[1:] = (ring[1:] != ring[:-1]) & (np.maximum(ring[1:], ring[:-1]) >= 0)
     hit[1:] &= np.minimum(ring[1:], ring[:-1]) < rings
     hit[:, 1:] &= turn[:, 1:] != turn[:, :-1]
-    return np.asarray(hit & np.isfinite(depth))
+    return hit
 
 
 def sparse_from(
@@ -116,6 +138,13 @@ def sparse_from(
         kind = KINDS[int(rng.choice(len(KINDS), p=parts / parts.sum()))]
     chosen = _chosen(depth, focal, rng, settings, epoch, kind)
     reach = far if rng.random() < 0.5 else min(far, float(rng.uniform(20, 100)))
+    if kind in ('points', 'rings') and rng.random() < settings.cluttered:
+        part = settings.most_echoes * rng.random()
+        echo = 0.5 + rng.exponential(rng.uniform(1.5, 9.0), depth.shape).astype(np.float32)
+        scattered = chosen & (rng.random(depth.shape) < part) & (echo < np.minimum(depth, far))
+        # what is scattered back is missing from the surfaces, the more the farther they are
+        reach = min(reach, float(rng.uniform(15, 100)))
+        depth = np.where(scattered, echo, depth)
     chosen &= depth < reach
     if kind in ('points', 'rings') and rng.random() < 0.1:
         chosen = np.asarray(chosen & (depth < rng.uniform(5, 30)))
@@ -155,7 +184,7 @@ def _chosen(
     if kind == 'rings':
         rings = int(rng.choice((8, 16, 16, 32, 64)))
         columns = int(rng.choice((360, 720, 720, 1024)))
-        hit = ring_pixels(depth, focal, rng, rings=rings, columns=columns)
+        hit = ring_rays(depth, focal, rng, rings=rings, columns=columns)
         return np.asarray(hit & (rng.random(shape) > rng.uniform(0, 0.3)))
     if kind == 'points':
         low, high = math.log(settings.least_points), math.log(settings.most_points)

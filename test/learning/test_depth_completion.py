@@ -245,13 +245,30 @@ def test_rings_meet_the_ground_at_the_elevations_of_the_lidar(ground):
 @pytest.mark.parametrize('kind', KINDS)
 def test_each_kind_of_sparse_depth_tells_true_distances(ground, kind):
     rng = np.random.default_rng(3)
-    quiet = Patterns(misplaced=0.0, outliers=0.0, noise=0.0)
+    quiet = Patterns(misplaced=0.0, outliers=0.0, noise=0.0, cluttered=0.0)
     for _ in range(8):
         sparse = sparse_from(ground, 260.0, 80.0, rng, quiet, kind=kind)
         there = sparse > 0
         assert there.any() == (kind != 'none')
         assert np.array_equal(sparse[there], ground[there])
         assert sparse.max() < 80.0
+
+
+@pytest.mark.parametrize('kind', ['rings', 'points'])
+def test_in_fog_echoes_come_from_before_the_surfaces_and_from_the_sky(ground, kind):
+    rng = np.random.default_rng(5)
+    foggy = Patterns(misplaced=0.0, outliers=0.0, noise=0.0, cluttered=1.0, most_echoes=0.5)
+    parts, sky = [], 0
+    for _ in range(12):
+        sparse = sparse_from(ground, 260.0, 80.0, rng, foggy, kind=kind)
+        there = sparse > 0
+        echo = there & (sparse != ground)
+        assert (sparse[echo] < ground[echo]).all()
+        assert sparse[there].min() >= 0.5
+        sky += int((echo & np.isinf(ground)).sum())
+        parts.append(echo.sum() / there.sum())
+    assert sky > 0
+    assert 0.05 < np.mean(parts) < 0.9
 
 
 def test_the_number_of_single_points_is_what_is_asked_for(ground):

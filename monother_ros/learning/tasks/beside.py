@@ -116,7 +116,9 @@ def point_figures(
     for count in WATCHED:
         # least_points and most_points alike give that very number, at 320x256 pixels
         points = max(1, round(count * 320 * 256 / surface.size))
-        fixed = Patterns(least_points=points, most_points=points, misplaced=0, outliers=0)
+        fixed = Patterns(
+            least_points=points, most_points=points, misplaced=0, outliers=0, cluttered=0
+        )
         kind = 'points' if count else 'none'
         sparse.append(sparse_from(surface, focal, settings.maximum, rng, fixed, kind=kind))
     with torch.inference_mode():
