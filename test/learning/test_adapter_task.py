@@ -63,8 +63,8 @@ def test_batches_are_the_same_however_they_are_divided(frames):
 
 
 def test_measured_and_wanted_depth_agree_even_where_distances_are_changed(frames):
-    quiet = Patterns(none=0, rings=0, points=1, perlin=0, coarse=0, dense=0, noise=0.0, cluttered=0.0,
-                     outliers=0.0, misplaced=0.0)  # fmt: skip
+    quiet = Patterns(none=0, rings=0, points=1, perlin=0, coarse=0, dense=0, noise=0.0,
+                     outliers=0.0, misplaced=0.0, cluttered=0.0)  # fmt: skip
     batches = AdapterBatches(frames, replace(SETTINGS, patterns=quiet, changed=1.0), PLAIN, 120.0)
     plain = AdapterBatches(frames, replace(SETTINGS, patterns=quiet, changed=0.0), PLAIN, 120.0)
     differ = 0
