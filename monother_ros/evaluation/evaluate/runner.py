@@ -250,9 +250,8 @@ class _Run:
     def _score(self, done: _Pipe) -> None:
         """Thread: metrics, pictures, journal."""
         for item in iter(done.get, None):
-            if self._full:
-                return
-            self._take(item)
+            if not self._full:  # what is too many is taken off, or the other thread would wait
+                self._take(item)
 
     def _take(self, item: _Done) -> None:
         """Numbers of one frame."""
