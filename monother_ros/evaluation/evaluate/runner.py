@@ -5,7 +5,7 @@ Frames of a source through the pipeline of the robot, and their numbers.
 
 Three threads work at once, so that the engine hardly waits: one reads frames ahead, one (the
 caller's) runs the pipeline, one computes metrics and writes the journal. The queues between them
-are short: memory does not depend on the length of the recording but for 2 kB per scored frame.
+are short: memory does not depend on the length of the recording but for 4 kB per scored frame.
 """
 
 from __future__ import annotations
