@@ -5,7 +5,7 @@ Frames of a source through the pipeline of the robot, and their numbers.
 
 Three threads work at once, so that the engine hardly waits: one reads frames ahead, one (the
 caller's) runs the pipeline, one computes metrics and writes the journal. The queues between them
-are short: memory does not depend on the length of the recording but for 2 kB per scored frame.
+are short: memory does not depend on the length of the recording but for 4 kB per scored frame.
 """
 
 from __future__ import annotations
@@ -76,22 +76,29 @@ class _Pipe:
     """A short queue between two threads; whoever fails stops the other."""
 
     def __init__(self, stop: threading.Event) -> None:
-        self._queue: queue.Queue[Any] = queue.Queue(AHEAD)
+        # a bounded queue of two simple ones, which are in C where queue.Queue is not
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(AHEAD):
+            self._places.put(None)
         self._stop = stop
 
     def put(self, item: Any) -> None:
-        """Hand over an item; waits while the queue is full."""
-        while not self._stop.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(item, timeout=0.2)
-                return
-        raise CancelledError
+        """Hand over an item; waits while there is no place."""
+        self._wait(self._places)
+        self._items.put(item)
 
     def get(self) -> Any:
         """Take the next item; waits for it."""
+        item = self._wait(self._items)
+        self._places.put(None)
+        return item
+
+    def _wait(self, source: queue.SimpleQueue[Any]) -> Any:
+        """Next of a queue."""
         while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=0.2)
+                return source.get(timeout=0.2)
         raise CancelledError
 
 
@@ -243,9 +250,8 @@ class _Run:
     def _score(self, done: _Pipe) -> None:
         """Thread: metrics, pictures, journal."""
         for item in iter(done.get, None):
-            if self._full:
-                return
-            self._take(item)
+            if not self._full:  # what is too many is taken off, or the other thread would wait
+                self._take(item)
 
     def _take(self, item: _Done) -> None:
         """Numbers of one frame."""
