@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from monother_ros.evaluation.evaluate.schema import Estimate
 
-FEWEST = 2
-"""Blocks that are needed for an interval."""
+FEWEST = 4
+"""Blocks that are needed for an interval; of fewer, chance makes one of almost no width."""
 
 
 class BlockBootstrap:

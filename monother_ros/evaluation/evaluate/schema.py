@@ -43,7 +43,7 @@ class Estimate:
     Mean over frames with its confidence interval.
 
     :param mean: arithmetic mean of the per-image values; None where no frame has one.
-    :param low: lower end of the interval; None where it cannot be told (fewer than two blocks).
+    :param low: lower end of the interval; None where it cannot be told (fewer than four blocks).
     :param high: upper end.
     :param frames: how many frames counted.
     """
