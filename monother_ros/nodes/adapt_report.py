@@ -12,7 +12,7 @@ from monother_ros.learning.intake import MISALIGNED
 from monother_ros.nodes.adapt_worker import MEMORY, UNUSABLE, AdaptWorker
 from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.inputs import WatchedSubscription
-from monother_ros.ros.diagnostics import ERROR, OK, WARN, Health, InputFacts, assess_input
+from monother_ros.ros.diagnostics import ERROR, OK, WARN, Health, assess_input
 from monother_ros.ros.transport import describe_transport
 
 if TYPE_CHECKING:
@@ -134,20 +134,7 @@ def _input(node: AdaptNode, role: str) -> Health | None:
     image: WatchedSubscription | None = node.images[role]
     if image is None:
         return None
-    publishers = image.publishers()
-    facts = InputFacts(
-        topic=image.topic,
-        parameter=f'{role}_reliability',
-        received=image.received,
-        rate=image.current_rate(),
-        silence=image.silence(),
-        publishers=publishers.count,
-        unmatched=publishers.unmatched,
-        incompatible=publishers.incompatible,
-        lost=image.lost,
-        lost_share=image.lost_share(),
-        values={'transport': describe_transport()},
-    )
+    facts = image.facts(f'{role}_reliability', values={'transport': describe_transport()})
     return assess_input(facts, node.guard.current.silence_timeout)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 from sensor_msgs.msg import CompressedImage, Image
 
 from monother_ros.core.stats import RateMeter
-from monother_ros.ros.diagnostics import Throttle
+from monother_ros.ros.diagnostics import InputFacts, Throttle
 from monother_ros.ros.qos import INPUT_DEPTH, overridable, sensor_profile
 
 
@@ -138,6 +138,35 @@ class WatchedSubscription:
             if compatibility == QoSCompatibility.ERROR:
                 reasons.append(reason.strip())
         return Publishers(len(infos), reasons[0] if reasons else '', len(reasons))
+
+    def facts(
+        self,
+        parameter: str,
+        problems: tuple[str, ...] = (),
+        values: Mapping[str, str] | None = None,
+    ) -> InputFacts:
+        """
+        State of this input, to be judged; the share of lost messages begins anew.
+
+        :param parameter: node parameter that chooses its reliability.
+        :param problems: what else is wrong, each a sentence.
+        :param values: further values to show.
+        """
+        publishers = self.publishers()
+        return InputFacts(
+            topic=self.topic,
+            parameter=parameter,
+            received=self.received,
+            rate=self.current_rate(),
+            silence=self.silence(),
+            publishers=publishers.count,
+            unmatched=publishers.unmatched,
+            incompatible=publishers.incompatible,
+            lost=self.lost,
+            lost_share=self.lost_share(),
+            problems=problems,
+            values=values or {},
+        )
 
     def destroy(self) -> None:
         """Remove the subscription from the node."""

@@ -40,7 +40,6 @@ from monother_ros.ros.diagnostics import (
     OK,
     WARN,
     Health,
-    InputFacts,
     assess_input,
     diagnostic_array,
 )
@@ -373,19 +372,7 @@ class MetricsNode(DiagnosedNode[MetricsNodeParameters]):
         return diagnostic_array(self.get_fully_qualified_name(), parameters.truth, parts, stamp)
 
     def _input_health(self, subscription: WatchedSubscription, parameter: str) -> Health:
-        publishers = subscription.publishers()
-        facts = InputFacts(
-            topic=subscription.topic,
-            parameter=parameter,
-            received=subscription.received,
-            rate=subscription.current_rate(),
-            silence=subscription.silence(),
-            publishers=publishers.count,
-            unmatched=publishers.unmatched,
-            incompatible=publishers.incompatible,
-            lost=subscription.lost,
-            lost_share=subscription.lost_share(),
-        )
+        facts = subscription.facts(parameter)
         health = assess_input(facts, self.guard.current.silence_timeout)
         # the end of a bag is no error
         level = min(health.level, WARN) if subscription.received else health.level

@@ -18,7 +18,7 @@ from monother_ros.core.stats import Counters
 from monother_ros.nodes.inputs import WatchedSubscription
 from monother_ros.nodes.static_poses import StaticPoses
 from monother_ros.ros.cloud import cloud_xyz
-from monother_ros.ros.diagnostics import WARN, Health, InputFacts, Throttle, assess_input
+from monother_ros.ros.diagnostics import WARN, Health, Throttle, assess_input
 from monother_ros.ros.messages import stamp_ns
 from monother_ros.ros.parameters import DepthNodeParameters
 from monother_ros.ros.ranges import range_points, scan_points
@@ -165,23 +165,13 @@ class RangeInput:
         judged: list[Health] = []
         heard = any(s.received for s in self._subscriptions.values())
         for topic, subscription in self._subscriptions.items():
-            publishers = subscription.publishers()
-            # one sensor is enough: what has never said anything is judged where none has
-            if not subscription.received and (heard or not publishers.count):
-                continue
-            facts = InputFacts(
-                topic=subscription.topic,
-                parameter='lidar_reliability',
-                received=subscription.received,
-                rate=subscription.current_rate(),
-                silence=subscription.silence(),
-                publishers=publishers.count,
-                unmatched=publishers.unmatched,
-                incompatible=publishers.incompatible,
-                lost=subscription.lost,
-                lost_share=subscription.lost_share(),
-                problems=tuple(p for p in (self._problem,) if p and topic in p),
+            facts = subscription.facts(
+                'lidar_reliability',
+                tuple(p for p in (self._problem,) if p and topic in p),
             )
+            # one sensor is enough: what has never said anything is judged where none has
+            if not subscription.received and (heard or not facts.publishers):
+                continue
             judged.append(assess_input(facts, silence_timeout))
         if not judged:
             return None

@@ -12,7 +12,6 @@ from monother_ros.ros.diagnostics import (
     WARN,
     DepthFacts,
     Health,
-    InputFacts,
     assess_depth,
     assess_input,
     stamp_problem,
@@ -69,7 +68,6 @@ def _depth(node: DepthNode) -> Health:
 def _thermal(node: DepthNode) -> Health:
     assert node.image is not None and node.calibration is not None
     parameters, statistics = node.guard.current, node.statistics
-    publishers = node.image.publishers()
     problems = [stamp_problem(statistics.age)]
     if not statistics.idle:
         problems.append(
@@ -85,20 +83,7 @@ def _thermal(node: DepthNode) -> Health:
     if statistics.age is not None:
         values['age of a stamp when received [ms]'] = f'{1e3 * statistics.age:.1f}'
     return assess_input(
-        InputFacts(
-            topic=node.image.topic,
-            parameter='thermal_reliability',
-            received=node.image.received,
-            rate=node.image.current_rate(),
-            silence=node.image.silence(),
-            publishers=publishers.count,
-            unmatched=publishers.unmatched,
-            incompatible=publishers.incompatible,
-            lost=node.image.lost,
-            lost_share=node.image.lost_share(),
-            problems=tuple(p for p in problems if p),
-            values=values,
-        ),
+        node.image.facts('thermal_reliability', tuple(p for p in problems if p), values),
         parameters.silence_timeout,
         parameters.expected_rate,
     )

@@ -17,7 +17,7 @@ from monother_ros.nodes.calibration import Calibration
 from monother_ros.nodes.inputs import WatchedSubscription, subscribe_image
 from monother_ros.nodes.policies import make_policy
 from monother_ros.nodes.static_poses import StaticPoses
-from monother_ros.ros.diagnostics import WARN, Health, InputFacts, Throttle, assess_input
+from monother_ros.ros.diagnostics import WARN, Health, Throttle, assess_input
 from monother_ros.ros.messages import rgb_array, stamp_ns
 from monother_ros.ros.parameters import DepthNodeParameters
 
@@ -144,19 +144,9 @@ class RgbInput:
         """Judge the RGB input; None while it is not subscribed to."""
         if self._image is None:
             return None
-        publishers = self._image.publishers()
         missing = self._missing.snapshot()
-        facts = InputFacts(
-            topic=self._image.topic,
-            parameter='rgb_reliability',
-            received=self._image.received,
-            rate=self._image.current_rate(),
-            silence=self._image.silence(),
-            publishers=publishers.count,
-            unmatched=publishers.unmatched,
-            incompatible=publishers.incompatible,
-            lost=self._image.lost,
-            lost_share=self._image.lost_share(),
+        facts = self._image.facts(
+            'rgb_reliability',
             values={
                 'pairing': self._policy.name,
                 'clouds coloured': str(self._used),

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from monother_ros.core.errors import SettingsError
-from monother_ros.ros.parameter_specs import NodeParameters, ParameterSpec, parameter
+from monother_ros.ros.parameter_specs import (
+    NodeParameters,
+    ParameterSpec,
+    check_range,
+    parameter,
+)
 from monother_ros.ros.parameters import RELIABILITIES, pose_of
 
 TRUTHS = ('depth', 'points')
@@ -112,12 +116,7 @@ class MetricsNodeParameters(NodeParameters):
 
         :raises SettingsError: the range is empty, or the extrinsics are no pose.
         """
-        if self.range_min >= self.range_max:
-            msg = (
-                f'range_min {self.range_min:g} m is not below range_max {self.range_max:g} m; '
-                'set both together'
-            )
-            raise SettingsError(msg)
+        check_range(self.range_min, self.range_max)
         self.lidar_pose()
 
     def lidar_pose(self) -> NDArray[np.float64] | None:

@@ -118,6 +118,20 @@ def known_values(kind: type[NodeParameters], values: Mapping[str, Any]) -> dict[
     }
 
 
+def check_range(range_min: float, range_max: float) -> None:
+    """
+    Check the range of distances of a node.
+
+    :param range_min: metres. :param range_max: metres.
+    :raises SettingsError: the range is empty.
+    """
+    if range_min >= range_max:
+        msg = (
+            f'range_min {range_min:g} m is not below range_max {range_max:g} m; set both together'
+        )
+        raise SettingsError(msg)
+
+
 def _check_value(name: str, value: Any, spec: ParameterSpec) -> None:
     """Refuse a value outside of its specification, or a number that is not finite."""
     if spec.choices and value not in spec.choices:

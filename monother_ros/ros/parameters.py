@@ -18,7 +18,13 @@ from monother_ros.core.errors import SettingsError
 from monother_ros.core.scale_arbiter import ScaleSettings
 from monother_ros.core.scale_sources import SOURCES
 from monother_ros.ros import parameter_specs
-from monother_ros.ros.parameter_specs import RESTART, NodeParameters, ParameterSpec, parameter
+from monother_ros.ros.parameter_specs import (
+    RESTART,
+    NodeParameters,
+    ParameterSpec,
+    check_range,
+    parameter,
+)
 
 __all__ = [
     'RESTART',
@@ -258,12 +264,7 @@ class DepthNodeParameters(NodeParameters):
 
         :raises SettingsError: the range is empty, or the extrinsics are no pose.
         """
-        if self.range_min >= self.range_max:
-            msg = (
-                f'range_min {self.range_min:g} m is not below range_max {self.range_max:g} m; '
-                'set both together'
-            )
-            raise SettingsError(msg)
+        check_range(self.range_min, self.range_max)
         self.extrinsics()
         self.lidar_pose()
         self.scale()

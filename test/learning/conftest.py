@@ -40,6 +40,23 @@ def small_dataset(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def frames(small_dataset):
+    from monother_ros.learning.rendered import Frames
+
+    return Frames(small_dataset)
+
+
+@pytest.fixture
+def one_thread():
+    """Torch computes in one thread, so that sums come out alike."""
+    torch = pytest.importorskip('torch', reason='torch is not installed')
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 # a store of revisions of a tiny model
 
 

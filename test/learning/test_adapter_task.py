@@ -13,7 +13,6 @@ torch = pytest.importorskip('torch')
 
 from monother_ros.core.errors import SettingsError  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
-from monother_ros.learning.rendered import Frames  # noqa: E402
 from monother_ros.learning.sparse_patterns import Patterns  # noqa: E402
 from monother_ros.learning.tasks.adapter import AdapterTask  # noqa: E402
 from monother_ros.learning.tasks.adapter_batches import (  # noqa: E402
@@ -27,20 +26,8 @@ SETTINGS = AdapterSettings(
     steps=6, fall_steps=2, full_steps=1, batch=2, full_batch=1, draws=2, width=128, height=64,
     warmup=1, decoder=16,
 )  # fmt: skip
+pytestmark = pytest.mark.usefixtures('one_thread')
 QUIET = RunSettings(device='cpu', tensorboard=False, log_every=1)
-
-
-@pytest.fixture
-def frames(small_dataset):
-    return Frames(small_dataset)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _task(frames, settings=SETTINGS, **how):

@@ -44,11 +44,6 @@ def quick(monkeypatch):
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def frames(small_dataset):
-    return Frames(small_dataset)
-
-
 def run(folder, frames, settings=TINY, how=QUIET, **options):
     return Trainer(folder, LiteTask(frames, settings, **options), how)
 

@@ -16,7 +16,6 @@ from checkpoints import make_checkpoint, tiny_config  # noqa: E402
 from monother_ros.core.errors import BundleError, SettingsError  # noqa: E402
 from monother_ros.learning.augment import PLAIN  # noqa: E402
 from monother_ros.learning.distributed import Group  # noqa: E402
-from monother_ros.learning.rendered import Frames  # noqa: E402
 from monother_ros.learning.tasks import opening  # noqa: E402
 from monother_ros.learning.tasks.opening import open_task  # noqa: E402
 from monother_ros.learning.tasks.recipes import VitAdapterRecipe, load_recipe  # noqa: E402
@@ -35,20 +34,8 @@ SETTINGS = VitAdapterSettings(
     steps=30, batch=2, draws=2, width=112, height=56, rate=3e-3, widths=(16, 8, 8, 8),
     average=0.5,
 )  # fmt: skip
+pytestmark = pytest.mark.usefixtures('one_thread')
 QUIET = RunSettings(device='cpu', tensorboard=False, log_every=1)
-
-
-@pytest.fixture
-def frames(small_dataset):
-    return Frames(small_dataset)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _task(frames, settings=SETTINGS, **how):

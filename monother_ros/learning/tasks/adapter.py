@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from monother_ros.learning.augment import AugmentSettings
 from monother_ros.learning.completion_losses import BalancedLoss, balanced_loss
-from monother_ros.learning.distributed import Group
 from monother_ros.learning.lite_losses import cautious_l1, log_gradient
 from monother_ros.learning.losses import Total, local
 from monother_ros.learning.rendered import Frames
@@ -128,10 +127,6 @@ class AdapterTask(BesideTask):
         far = thermal.config.far
         self.batches = AdapterBatches(frames, settings, augment or AugmentSettings(), far)
         self.steps, self.clip = settings.steps, settings.clip
-
-    def connect(self, group: Group) -> None:
-        """Pool the balanced loss over all processes."""
-        self.step_module.total = group.total
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, augmentation, number of frames and the frozen weights."""

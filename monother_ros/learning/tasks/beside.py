@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from monother_ros.evaluation.metrics import depth_metrics
 from monother_ros.learning.augment import CANONICAL_FOCAL, PLAIN
+from monother_ros.learning.distributed import Group
 from monother_ros.learning.parameter_groups import ParameterGroup
 from monother_ros.learning.rendered import Frames
 from monother_ros.learning.sparse_patterns import Patterns, sparse_from
@@ -32,6 +33,8 @@ class BesideTask(SingleTask):
     """beginning of the names of the frozen part"""
     figures = ('abs_rel', *(f'abs_rel_{n}' for n in WATCHED))
 
+    step_module: Any
+    """of the network and its loss, with `total`: sum over processes"""
     settings: SparseSettings  # type: ignore[assignment]
     batches: AdapterBatches
     validation: Frames | None
@@ -46,6 +49,10 @@ class BesideTask(SingleTask):
         :param sparse: (B, 1, h, w) metres, 0 = none.
         :returns: (B, 1, h, w) metres.
         """
+
+    def connect(self, group: Group) -> None:
+        """Pool the balanced loss over all processes."""
+        self.step_module.total = group.total
 
     def samples(self, step: int) -> int:
         """Pictures of all processes together in a step."""

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from monother_ros.learning.augment import MEAN, STD, AugmentSettings
 from monother_ros.learning.completion_losses import BalancedLoss, balanced_loss
-from monother_ros.learning.distributed import Group
 from monother_ros.learning.losses import Total, local
 from monother_ros.learning.parameter_groups import Hyper, one_cycle
 from monother_ros.learning.rendered import Frames
@@ -178,10 +177,6 @@ class VitAdapterTask(BesideTask):
         """One cycle over all steps, the same for all, as published."""
         rate, beta1 = self.settings.cycle(step)
         return (Hyper(rate, beta1, 0.999),) * 2
-
-    def connect(self, group: Group) -> None:
-        """Pool the balanced loss over all processes."""
-        self.step_module.total = group.total
 
     def identity(self) -> Mapping[str, Any]:
         """Settings, augmentation, number of frames and the frozen weights."""
