@@ -39,7 +39,7 @@ class Patterns:
     """deviation of a range in metres"""
     outliers: float = 0.01
     """largest part of the points whose range is something else"""
-    cluttered: float = 0.2
+    cluttered: float = 0.0
     """part of the samples with rings or single points that are measured through fog or snow"""
     most_echoes: float = 0.4
     """largest part of the pulses that come back from the air there"""
