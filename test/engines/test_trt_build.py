@@ -251,7 +251,9 @@ def test_operators_that_the_real_parser_does_not_know_are_named(rtx):
 
 
 _KILLED = """
-import sys, time
+import signal, sys, time
+# jobs in the background of a shell are started with this signal ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.modules['tensorrt'] = None
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.engines.onnx_precision import typed_onnx
@@ -278,10 +280,13 @@ def test_a_real_build_that_is_killed_leaves_nothing(rtx, lite, tmp_path, number)
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout.readline().strip() == 'building'
-    process.send_signal(number)
-    assert process.wait(120) != 0
-    process.stdout.close()
+    try:
+        assert process.stdout.readline().strip() == 'building'
+        process.send_signal(number)
+        assert process.wait(120) != 0
+    finally:
+        process.kill()
+        process.stdout.close()
     cache = EngineCache(tmp_path)
     settings = BuildSettings(targets=('8.6',))
     key = make_key(lite, rtx, Gpu(), settings)
