@@ -43,11 +43,11 @@ Single beams, laser scans and sensors of few lines or few points do not: they st
 DENSE = 4
 """Neighbours that a quarter of the points have at least where neighbours can be expected."""
 
-FEWEST = 2
-"""Neighbours that a point needs in clear air."""
+FEWEST_CLEAR, FEWEST = 1, 2
+"""Neighbours that a point needs in clear air, and that most points of any surface have."""
 
 CLUTTERED = 0.05
-"""Part of the points without these, from which on the air is not clear."""
+"""Part of the points in view with fewer than FEWEST, from which on the air is not clear."""
 
 FEWEST_CLUTTERED, ROUNDS = 3, 2
 """Neighbours that a point needs then, among those that are left, and how often that is asked."""
@@ -78,16 +78,20 @@ class ClutterFilter:
         :returns: the same of the points that stay; the arguments where all do.
         """
         self.points, self.removed = len(z), 0
-        stays = self._stays(flat, z, size)
+        stays = self.stays(flat, z, size)
         if stays is None:
             return flat, z
         self.removed = len(z) - int(np.count_nonzero(stays))
         return flat[stays], z[stays]
 
-    def _stays(
+    def stays(
         self, flat: NDArray[np.intp], z: NDArray[np.float32], size: tuple[int, int]
     ) -> NDArray[np.bool_] | None:
-        """Which points are no echoes, (N,); None where that cannot be told, or all are none."""
+        """
+        Which points are no echoes; the arguments are those of a call.
+
+        :returns: (N,), or None where that cannot be told, so that all stay.
+        """
         width, height = size
         pixel = flat.astype(np.int32)
         row = pixel // np.int32(width)
@@ -109,7 +113,9 @@ class ClutterFilter:
         if np.count_nonzero(found >= DENSE) * 4 < len(found):
             return None
         left = found >= FEWEST
-        if (len(near) - np.count_nonzero(left)) > CLUTTERED * len(z):
+        if len(left) - np.count_nonzero(left) <= CLUTTERED * len(z):
+            left = found >= FEWEST_CLEAR
+        else:
             for _ in range(ROUNDS):
                 left &= self._neighbours(box[left], box, shape, levels) >= FEWEST_CLUTTERED
         stays = np.ones(len(z), np.bool_)

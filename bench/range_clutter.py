@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: 2026 monother_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Echoes of the air among LiDAR points: what the filter finds, and what depth gains by it, as JSON.
+
+python bench/range_clutter.py --out range_clutter.json
+
+Held-out simulated worlds (seeds from a million on), by weather, with a LiDAR of 16, 32 and 64
+lines whose turn is 30 ms older than the picture. A point is an echo where the surface that its ray
+meets is more than 0.3 m behind it. 'filter' tells the part of the echoes in view that was removed,
+the part of the other points that was lost, and in clear weather on which materials those were.
+'depth' has, with the LiDAR of --rings lines, AbsRel and |log(median(depth / truth))| of frames run
+one by one: the thermal network, the same with the scale of the points, and the network that takes
+the points in; the latter two without the filter, with it, and with true points only. Exit code 1
+where a limit is not met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scale import FIRST_SEED, HELD_OUT, scale_error
+from sparse_drive import ALONE, FITTED, depth_of
+
+from monother_ros.core.bundle import find_bundle, load_bundle
+from monother_ros.core.files import atomic_write
+from monother_ros.core.pipeline import ThermalFrame
+from monother_ros.core.range_clutter import ClutterFilter
+from monother_ros.core.range_points import RangePoints, project
+from monother_ros.engines.base import Engine, EngineOptions
+from monother_ros.engines.select import load_engine
+from monother_ros.sim.materials import MATERIALS
+from monother_ros.sim.simulator import SimConfig, Simulator
+from monother_ros.sim.weather import WEATHERS
+
+LINES = (16, 32, 64)
+
+FRONT = 0.3
+"""Metres before the surface from which on a point is an echo."""
+
+LATE = 0.03
+"""Seconds by which the turn is older than the picture."""
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    add = parser.add_argument
+    add('--model', default='lite-sparse', help='bundle that takes points')
+    add('--thermal', default='lite', help='bundle of the thermal network alone')
+    add('--weather', nargs='+', default=list(WEATHERS), choices=WEATHERS)
+    add('--rings', type=int, default=16, help='of the LiDAR, for depth')
+    add('--frames', type=int, default=4, help='of each world, evenly spread')
+    add('--seed', type=int, default=FIRST_SEED + 100, help='of the first world')
+    add('--out', type=Path, help='JSON file; printed as well')
+    return parser.parse_args()
+
+
+class World:
+    """
+    A simulated world, and what is known about the points of its LiDAR.
+
+    :param config: the world.
+    """
+
+    def __init__(self, config: SimConfig) -> None:
+        """See the class."""
+        self.simulator = Simulator(config)
+        rig = self.simulator.rig
+        self.camera = rig.thermal
+        self.pose = np.linalg.inv(rig.base_from_thermal) @ rig.base_from_lidar
+
+    def times(self, count: int) -> list[float]:
+        """Seconds of the drive, evenly spread."""
+        return (np.linspace(0.1, 0.9, count) * self.simulator.duration).tolist()
+
+    def turn(self, now: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Points (N, 3) of the turn before a time, whether each is an echo, and its material."""
+        frame = self.simulator.frame(now - LATE, {'lidar'})
+        assert frame.points is not None
+        points = frame.points[:, :3]
+        distance = np.linalg.norm(points, axis=1)
+        sensor = frame.pose @ self.simulator.rig.base_from_lidar
+        rays = (points / distance[:, None]) @ sensor[:3, :3].T
+        hits = self.simulator.world.cast(sensor[:3, 3], rays.astype(np.float32), now - LATE)
+        return points, ~(hits.distance - distance < FRONT), hits.material
+
+    def in_view(
+        self, points: NDArray[Any]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
+        """Pixel, distance and number of each point in view."""
+        flat, z = project(points, self.pose, self.camera)
+        # project() does not tell which they are; no two have one and the same distance
+        matrix = self.pose.astype(np.float32)
+        everyone = (points @ matrix[:3, :3].T + matrix[:3, 3])[:, 2]
+        order = np.argsort(everyone)
+        number = order[np.searchsorted(everyone[order], z)]
+        assert (everyone[number] == z).all()
+        return flat, z, number
+
+
+def look_through(world: World, count: int, totals: Counter[str], lost_on: Counter[str]) -> None:
+    """Add the points of some turns to the counts, and materials of lost ones."""
+    look, size = ClutterFilter(), (world.camera.width, world.camera.height)
+    for now in world.times(count):
+        points, echo, material = world.turn(now)
+        flat, z, number = world.in_view(points)
+        echo, material = echo[number], material[number]
+        begun = time.thread_time()
+        stays = look.stays(flat, z, size)
+        totals['microseconds'] += round(1e6 * (time.thread_time() - begun))
+        removed = np.zeros(len(z), bool) if stays is None else ~stays
+        totals['turns'] += 1
+        totals['echoes'] += int(echo.sum())
+        totals['echoes removed'] += int((echo & removed).sum())
+        totals['others'] += int((~echo).sum())
+        totals['others lost'] += int((~echo & removed).sum())
+        lost_on.update(MATERIALS[k].name for k in material[~echo & removed])
+
+
+def told(totals: Counter[str]) -> dict[str, float]:
+    """Figures of some turns."""
+    return {
+        'points in view': round((totals['echoes'] + totals['others']) / totals['turns']),
+        'echoes': round(totals['echoes'] / (totals['echoes'] + totals['others']), 3),
+        'echoes removed': round(totals['echoes removed'] / max(totals['echoes'], 1), 3),
+        'others lost': round(totals['others lost'] / totals['others'], 4),
+        'ms': round(totals['microseconds'] / totals['turns'] / 1000, 2),
+    }
+
+
+def depths(world: World, count: int, alone: Engine, both: Engine) -> dict[str, NDArray[Any]]:
+    """Rows of AbsRel and scale error of each way."""
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for now in world.times(count):
+        frame = world.simulator.frame(now, {'thermal'})
+        assert frame.thermal is not None and frame.thermal_depth is not None
+        points, echo, _ = world.turn(now)
+        given = {'': (points, False), ', filter': (points, True), ', true': (points[~echo], False)}
+        for name, (cloud, clutter_filter) in given.items():
+            seen = ThermalFrame(
+                frame.thermal, 1, '', world.camera, points=RangePoints(cloud, world.pose)
+            )
+            ways = {'range_fit': (alone, FITTED), 'adapter': (both, ALONE)}
+            if not name:
+                ways['monocular'] = (alone, ALONE)
+            for way, (engine, how) in ways.items():
+                depth = depth_of(seen, engine, how, clutter_filter=clutter_filter)
+                scale, _, relative = scale_error(depth, frame.thermal_depth)
+                rows.setdefault(f'{way}{name}', []).append((relative, scale))
+    return {way: np.array(found) for way, found in rows.items()}
+
+
+def main() -> int:
+    """Drive through the worlds and measure."""
+    arguments = parse()
+
+    def config(scene: str, weather: str, rings: int) -> SimConfig:
+        seed = arguments.seed + HELD_OUT.index(scene)
+        return SimConfig(
+            scene=scene, seed=seed, time_of_day='night', weather=weather, lidar_rings=rings,
+            shutter=False,
+        )  # fmt: skip
+
+    report: dict[str, Any] = {'seeds': [arguments.seed, arguments.seed + len(HELD_OUT) - 1]}
+    found: dict[str, Any] = {}
+    lost_on: Counter[str] = Counter()
+    for weather in arguments.weather:
+        for rings in LINES:
+            totals: Counter[str] = Counter()
+            lost: Counter[str] = Counter()
+            for scene in HELD_OUT:
+                look_through(
+                    World(config(scene, weather, rings)), arguments.frames, totals, lost
+                )
+            found[f'{weather}, {rings} lines'] = told(totals)
+            print(weather, rings, told(totals), flush=True)
+            if weather == 'clear':
+                lost_on += lost
+    report['filter'], report['lost in clear weather'] = found, dict(lost_on.most_common(8))
+    options = EngineOptions(threads=1)
+    report['depth'] = {}
+    with (
+        load_engine(load_bundle(find_bundle(arguments.thermal)), 'onnxruntime', options) as alone,
+        load_engine(load_bundle(find_bundle(arguments.model)), 'onnxruntime', options) as both,
+    ):
+        report['model'] = f'{both.bundle.name} {both.bundle.revision}'
+        for weather in arguments.weather:
+            parts = [
+                depths(
+                    World(config(scene, weather, arguments.rings)), arguments.frames, alone, both
+                )
+                for scene in HELD_OUT
+            ]
+            report['depth'][weather] = {
+                way: [
+                    round(float(value), 4)
+                    for value in np.nanmean(np.concatenate([part[way] for part in parts]), 0)
+                ]
+                for way in sorted(parts[0])
+            }
+            print(weather, report['depth'][weather], flush=True)
+    limits = {}
+    for name, row in found.items():
+        if name.startswith(('fog', 'smoke')):
+            limits[f'{name}: over 90 % of the echoes removed'] = row['echoes removed'] > 0.9
+        if name.startswith('clear'):
+            limits[f'{name}: under 1 % of the points lost'] = row['others lost'] < 0.01
+    for weather, ways in report['depth'].items():
+        limits[f'{weather}: no loss of depth'] = (
+            ways['adapter, filter'][0] < ways['adapter'][0] + 0.001
+        )
+    report['limits'] = limits
+    text = json.dumps(report, indent=2)
+    print(text)
+    if arguments.out:
+        atomic_write(arguments.out, text + '\n')
+    return 0 if all(limits.values()) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
