@@ -178,9 +178,7 @@ def main() -> int:
             totals: Counter[str] = Counter()
             lost: Counter[str] = Counter()
             for scene in HELD_OUT:
-                look_through(
-                    World(config(scene, weather, rings)), arguments.frames, totals, lost
-                )
+                look_through(World(config(scene, weather, rings)), arguments.frames, totals, lost)
             found[f'{weather}, {rings} lines'] = told(totals)
             print(weather, rings, told(totals), flush=True)
             if weather == 'clear':

@@ -20,9 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-NEAREST_BOX, FARTHEST_ECHO = 0.2, 20.0
-"""Metres between which a point can be an echo: the air answers from near, and far away even
-surfaces have few points."""
+FARTHEST_ECHO = 20.0
+"""Metres beyond which every point stays: the air answers from near, and far away even surfaces
+have few points."""
+
+NEAREST_BOX = np.float32(0.2)
+"""Metres below which all points lie in one box."""
 
 STEP = 0.05
 """Size of a box in log distance; neighbours are the points of a box and of those around it."""
@@ -46,7 +49,7 @@ DENSE = 4
 FEWEST_CLEAR, FEWEST = 1, 2
 """Neighbours that a point needs in clear air, and that most points of any surface have."""
 
-CLUTTERED = 0.05
+CLUTTERED = 0.045
 """Part of the points in view with fewer than FEWEST, from which on the air is not clear."""
 
 FEWEST_CLUTTERED, ROUNDS = 3, 2
@@ -98,12 +101,13 @@ class ClutterFilter:
         wide = max(2, round(WIDTH * height))
         column = (pixel - row * np.int32(width)) // np.int32(wide)
         pitch = line_pitch(row, column, height)
-        near = np.flatnonzero((z > NEAREST_BOX) & (z < FARTHEST_ECHO))
+        near = np.flatnonzero(z < FARTHEST_ECHO)
         if not pitch or not len(near):
             return None
         high = round(min(max(HEIGHT * pitch, 4), LARGEST_GAP * height))
         # a border of empty boxes on all sides: no neighbourhood leaves the grid
-        level = np.log(z[near] * np.float32(1 / NEAREST_BOX)) * np.float32(1 / STEP)
+        level = np.log(np.maximum(z[near], NEAREST_BOX) * np.float32(1 / NEAREST_BOX))
+        level *= np.float32(1 / STEP)
         levels = int(np.log(FARTHEST_ECHO / NEAREST_BOX) / STEP) + 3
         columns = -(-width // wide) + 2
         shape = (-(-height // high) + 2, columns * levels)
