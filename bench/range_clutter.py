@@ -13,6 +13,10 @@ the part of the other points that was lost, and in clear weather on which materi
 one by one: the thermal network, the same with the scale of the points, and the network that takes
 the points in; the latter two without the filter, with it, and with true points only. Exit code 1
 where a limit is not met.
+
+With --scans real turns in clear air are looked through, files of KITTI (float32 x, y, z,
+reflectance, line after line), of all lines, every second and every fourth; as they are, and with
+echoes put before the points of one ray in five.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from scale import FIRST_SEED, HELD_OUT, scale_error
 from sparse_drive import ALONE, FITTED, depth_of
 
 from monother_ros.core.bundle import find_bundle, load_bundle
+from monother_ros.core.camera import Intrinsics
 from monother_ros.core.files import atomic_write
 from monother_ros.core.pipeline import ThermalFrame
 from monother_ros.core.range_clutter import ClutterFilter
@@ -60,6 +65,7 @@ def parse() -> argparse.Namespace:
     add('--rings', type=int, default=16, help='of the LiDAR, for depth')
     add('--frames', type=int, default=4, help='of each world, evenly spread')
     add('--seed', type=int, default=FIRST_SEED + 100, help='of the first world')
+    add('--scans', nargs='+', type=Path, default=[], help='velodyne/*.bin of KITTI')
     add('--out', type=Path, help='JSON file; printed as well')
     return parser.parse_args()
 
@@ -80,7 +86,7 @@ class World:
 
     def times(self, count: int) -> list[float]:
         """Seconds of the drive, evenly spread."""
-        return (np.linspace(0.1, 0.9, count) * self.simulator.duration).tolist()
+        return [float(part) * self.simulator.duration for part in np.linspace(0.1, 0.9, count)]
 
     def turn(self, now: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Points (N, 3) of the turn before a time, whether each is an echo, and its material."""
@@ -93,37 +99,77 @@ class World:
         hits = self.simulator.world.cast(sensor[:3, 3], rays.astype(np.float32), now - LATE)
         return points, ~(hits.distance - distance < FRONT), hits.material
 
-    def in_view(
-        self, points: NDArray[Any]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
-        """Pixel, distance and number of each point in view."""
-        flat, z = project(points, self.pose, self.camera)
-        # project() does not tell which they are; no two have one and the same distance
-        matrix = self.pose.astype(np.float32)
-        everyone = (points @ matrix[:3, :3].T + matrix[:3, 3])[:, 2]
-        order = np.argsort(everyone)
-        number = order[np.searchsorted(everyone[order], z)]
-        assert (everyone[number] == z).all()
-        return flat, z, number
+
+def in_view(
+    points: NDArray[Any], pose: NDArray[np.float64], camera: Intrinsics
+) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
+    """Pixel, distance and number of each point in view."""
+    flat, z = project(points, pose, camera)
+    # project() does not tell which they are; hardly two have one and the same distance
+    matrix = pose.astype(np.float32)
+    everyone = (points @ matrix[:3, :3].T + matrix[:3, 3])[:, 2]
+    order = np.argsort(everyone)
+    number = order[np.searchsorted(everyone[order], z)]
+    assert (everyone[number] == z).all()
+    return flat, z, number
 
 
 def look_through(world: World, count: int, totals: Counter[str], lost_on: Counter[str]) -> None:
     """Add the points of some turns to the counts, and materials of lost ones."""
-    look, size = ClutterFilter(), (world.camera.width, world.camera.height)
+    look = ClutterFilter()
     for now in world.times(count):
         points, echo, material = world.turn(now)
-        flat, z, number = world.in_view(points)
-        echo, material = echo[number], material[number]
-        begun = time.thread_time()
-        stays = look.stays(flat, z, size)
-        totals['microseconds'] += round(1e6 * (time.thread_time() - begun))
-        removed = np.zeros(len(z), bool) if stays is None else ~stays
-        totals['turns'] += 1
-        totals['echoes'] += int(echo.sum())
-        totals['echoes removed'] += int((echo & removed).sum())
-        totals['others'] += int((~echo).sum())
-        totals['others lost'] += int((~echo & removed).sum())
-        lost_on.update(MATERIALS[k].name for k in material[~echo & removed])
+        lost = add_turn(look, points, echo, world.pose, world.camera, totals)
+        lost_on.update(MATERIALS[k].name for k in material[lost])
+
+
+def add_turn(
+    look: ClutterFilter,
+    points: NDArray[Any],
+    echo: NDArray[np.bool_],
+    pose: NDArray[np.float64],
+    camera: Intrinsics,
+    totals: Counter[str],
+) -> NDArray[np.intp]:
+    """Add the points of a turn to the counts; the numbers of those lost that were no echoes."""
+    flat, z, number = in_view(points, pose, camera)
+    begun = time.thread_time()
+    stays = look.stays(flat, z, (camera.width, camera.height))
+    totals['microseconds'] += round(1e6 * (time.thread_time() - begun))
+    removed = np.zeros(len(z), bool) if stays is None else ~stays
+    seen = echo[number]
+    totals['turns'] += 1
+    totals['echoes'] += int(seen.sum())
+    totals['echoes removed'] += int((seen & removed).sum())
+    totals['others'] += int((~seen).sum())
+    totals['others lost'] += int((~seen & removed).sum())
+    return number[~seen & removed]
+
+
+def look_through_scans(paths: list[Path]) -> dict[str, dict[str, float]]:
+    """Real turns in clear air, and the same with echoes, by the number of lines."""
+    camera = Intrinsics(320, 256, 260.0, 260.0, 159.5, 127.5)
+    forward = [[0, -1, 0, 0], [0, 0, -1, -0.08], [1, 0, 0, -0.27], [0, 0, 0, 1]]
+    pose = np.array(forward, np.float64)
+    found: dict[str, dict[str, float]] = {}
+    rng, look = np.random.default_rng(0), ClutterFilter()
+    for every in (1, 2, 4):
+        clear: Counter[str] = Counter()
+        foggy: Counter[str] = Counter()
+        for path in paths:
+            points = np.fromfile(path, np.float32).reshape(-1, 4)[:, :3]
+            turned = np.mod(np.arctan2(points[:, 1], points[:, 0]), 2 * np.pi)
+            line = np.cumsum(np.diff(turned, prepend=turned[0]) < -np.pi)
+            points = points[line % every == 0]
+            distance = np.linalg.norm(points, axis=1)
+            add_turn(look, points, np.zeros(len(points), bool), pose, camera, clear)
+            near = 0.4 + rng.exponential(3.5, len(points))
+            echo = (rng.random(len(points)) < 0.2) & (near < distance - FRONT)
+            factor = np.where(echo, near / distance, 1).astype(np.float32)
+            add_turn(look, points * factor[:, None], echo, pose, camera, foggy)
+        found[f'clear, every {every}'] = told(clear)
+        found[f'echoes put in, every {every}'] = told(foggy)
+    return found
 
 
 def told(totals: Counter[str]) -> dict[str, float]:
@@ -183,6 +229,9 @@ def main() -> int:
             print(weather, rings, told(totals), flush=True)
             if weather == 'clear':
                 lost_on += lost
+    if arguments.scans:
+        report['real scans'] = look_through_scans(arguments.scans)
+        print(json.dumps(report['real scans'], indent=2), flush=True)
     report['filter'], report['lost in clear weather'] = found, dict(lost_on.most_common(8))
     options = EngineOptions(threads=1)
     report['depth'] = {}
