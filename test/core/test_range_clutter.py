@@ -136,9 +136,9 @@ def sparse_sensors():
     alone = np.array([[0.4, 0.3, 3.0], [-1.0, -0.5, 4.0]])
     yield 'nothing', np.empty((0, 3))
     yield 'a beam', np.array([[0.0, 0.0, 4.0]])
-    for count in (2, 50, 300):
-        z = rng.uniform(1, 15, count)
+    for count in (2, 50, 300, 500, 1000):
         pixels = rng.uniform([-0.6, -0.45], [0.6, 0.45], (count, 2))
+        z = np.where(rng.random(count) < 0.1, rng.uniform(1, 15, count), 6 + 3 * pixels[:, 0])
         yield f'{count} single points', np.concatenate([pixels * z[:, None], z[:, None]], 1)
     for lines, step in ((1, 0.25), (2, 0.1), (4, 0.2)):
         rays = lidar(16, step)[5 : 5 + lines]
