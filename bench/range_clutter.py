@@ -43,6 +43,7 @@ from monother_ros.core.range_points import RangePoints, project
 from monother_ros.engines.base import Engine, EngineOptions
 from monother_ros.engines.select import load_engine
 from monother_ros.sim.materials import MATERIALS
+from monother_ros.sim.scenes import SCENES
 from monother_ros.sim.simulator import SimConfig, Simulator
 from monother_ros.sim.weather import WEATHERS
 
@@ -62,6 +63,8 @@ def parse() -> argparse.Namespace:
     add('--model', default='lite-sparse', help='bundle that takes points')
     add('--thermal', default='lite', help='bundle of the thermal network alone')
     add('--weather', nargs='+', default=list(WEATHERS), choices=WEATHERS)
+    add('--scenes', nargs='+', default=list(HELD_OUT), choices=SCENES)
+    add('--filter-only', action='store_true', help='no depth')
     add('--rings', type=int, default=16, help='of the LiDAR, for depth')
     add('--frames', type=int, default=4, help='of each world, evenly spread')
     add('--seed', type=int, default=FIRST_SEED + 100, help='of the first world')
@@ -210,20 +213,22 @@ def main() -> int:
     arguments = parse()
 
     def config(scene: str, weather: str, rings: int) -> SimConfig:
-        seed = arguments.seed + HELD_OUT.index(scene)
+        seed = arguments.seed + arguments.scenes.index(scene)
         return SimConfig(
             scene=scene, seed=seed, time_of_day='night', weather=weather, lidar_rings=rings,
             shutter=False,
         )  # fmt: skip
 
-    report: dict[str, Any] = {'seeds': [arguments.seed, arguments.seed + len(HELD_OUT) - 1]}
+    report: dict[str, Any] = {
+        'seeds': [arguments.seed, arguments.seed + len(arguments.scenes) - 1]
+    }
     found: dict[str, Any] = {}
     lost_on: Counter[str] = Counter()
     for weather in arguments.weather:
         for rings in LINES:
             totals: Counter[str] = Counter()
             lost: Counter[str] = Counter()
-            for scene in HELD_OUT:
+            for scene in arguments.scenes:
                 look_through(World(config(scene, weather, rings)), arguments.frames, totals, lost)
             found[f'{weather}, {rings} lines'] = told(totals)
             print(weather, rings, told(totals), flush=True)
@@ -240,12 +245,12 @@ def main() -> int:
         load_engine(load_bundle(find_bundle(arguments.model)), 'onnxruntime', options) as both,
     ):
         report['model'] = f'{both.bundle.name} {both.bundle.revision}'
-        for weather in arguments.weather:
+        for weather in [] if arguments.filter_only else arguments.weather:
             parts = [
                 depths(
                     World(config(scene, weather, arguments.rings)), arguments.frames, alone, both
                 )
-                for scene in HELD_OUT
+                for scene in arguments.scenes
             ]
             report['depth'][weather] = {
                 way: [

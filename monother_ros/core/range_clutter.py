@@ -44,8 +44,8 @@ COVERED = 0.15
 Single beams, laser scans and sensors of few lines or few points do not: they stay as they are."""
 
 AROUND, DENSE = 20, 4
-"""Points at any distance that half of the points have around them at least, and neighbours that a
-quarter of them has, where neighbours can be expected. 1,000 points at random have 13 around."""
+"""Points at any distance that half of the points have around them at least, and neighbours that an
+eighth of them has, where neighbours can be expected. 1,000 points at random have 13 around."""
 
 FEWEST_CLEAR, FEWEST = 1, 2
 """Neighbours that a point needs in clear air, and that most points of any surface have."""
@@ -117,7 +117,7 @@ class ClutterFilter:
         box = (row[near] // np.int32(high) + 1) * np.int32(columns) + (column[near] + 1)
         box = box * np.int32(levels) + level.astype(np.int32) + 1
         found = self._neighbours(box, box, shape, levels)
-        if np.count_nonzero(found >= DENSE) * 4 < len(found):
+        if np.count_nonzero(found >= DENSE) * 8 < len(found):
             return None
         left = found >= FEWEST
         if len(left) - np.count_nonzero(left) <= CLUTTERED * len(z):
