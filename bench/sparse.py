@@ -9,7 +9,8 @@ python bench/sparse.py --model lite-sparse --out sparse.json
 each frame, (c) the network that takes the points in. Points are drawn evenly from the pixels with
 a surface within 80 m, with 2 cm of noise; 'rings N' are those of a LiDAR of N rings. World seeds
 start at 1,000,000, where training never reaches; frames are rendered once into the data folder.
-With --stretch every distance is multiplied, so that the thermal network's scale is wrong. The exit
+With --stretch every distance is multiplied, so that the thermal network's scale is wrong; with
+--clutter-filter the points go through the filter of the node first. The exit
 code is 1 where (c) is not the best from 500 points on, or more than 5 % worse than (a) without
 any.
 """
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from monother_ros.core.bundle import find_bundle, load_bundle
 from monother_ros.core.files import atomic_write
 from monother_ros.core.pipeline import SPARSE_INPUT
+from monother_ros.core.range_clutter import ClutterFilter
 from monother_ros.core.scale_fit import fit_range
 from monother_ros.core.thermal import Normaliser
 from monother_ros.engines.base import Engine, EngineOptions
@@ -54,6 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=288, help='of the held-out data set')
     parser.add_argument('--every', type=int, default=3, help='use each so manieth frame')
     parser.add_argument('--stretch', type=float, default=1.0, help='factor of all distances')
+    parser.add_argument('--clutter-filter', action='store_true', help='filter points as the node')
     parser.add_argument('--data', type=Path, default=Path('data/lite'), help='rendered frames')
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--runs', type=int, default=20, help='for the cost')
@@ -124,7 +127,20 @@ def drawn(
     return sparse.reshape(truth.shape)
 
 
-def accuracy(ways: Ways, frames: Frames, indices: range, stretch: float) -> dict[str, Any]:
+def filtered(points: NDArray[np.float32], look: ClutterFilter | None) -> NDArray[np.float32]:
+    """Sparse depth without what the filter takes for echoes of the air."""
+    if look is None:
+        return points
+    flat = np.flatnonzero(points)
+    kept, metres = look(flat, points.reshape(-1)[flat], (points.shape[1], points.shape[0]))
+    left = np.zeros_like(points)
+    left.reshape(-1)[kept] = metres
+    return left
+
+
+def accuracy(
+    ways: Ways, frames: Frames, indices: range, stretch: float, look: ClutterFilter | None
+) -> dict[str, Any]:
     """AbsRel of each way by the kind of points: mean of per-image values."""
     kinds = [f'points {n}' for n in COUNTS] + [f'rings {n}' for n in RINGS]
     rows: dict[str, dict[str, list[float]]] = {k: {w: [] for w in WAYS} for k in kinds}
@@ -141,7 +157,7 @@ def accuracy(ways: Ways, frames: Frames, indices: range, stretch: float) -> dict
         alone = ways.monocular()
         for number, kind in enumerate(kinds):
             rng = np.random.default_rng([index, number])
-            points = drawn(truth, kind, canonical, rng)
+            points = filtered(drawn(truth, kind, canonical, rng), look)
             counts[kind].append(int((points > 0).sum()))
             fit, spoke = fitted(alone, points)
             silent[kind] += not spoke
@@ -197,7 +213,8 @@ def main() -> int:
     ):
         ways = Ways(thermal, sparse)
         indices = range(0, len(frames), arguments.every)
-        table = accuracy(ways, frames, indices, arguments.stretch)
+        look = ClutterFilter() if arguments.clutter_filter else None
+        table = accuracy(ways, frames, indices, arguments.stretch, look)
         milliseconds = cost(ways, frames, arguments.runs)
     none = table['points 0']
     limits = {

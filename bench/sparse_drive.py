@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scale import Recorded, record, worlds
 
 from monother_ros.core.bundle import find_bundle, load_bundle
@@ -54,16 +55,25 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def abs_rel(drive: Recorded, index: int, engine: Engine, scale: ScaleSettings) -> float:
-    """Error of one frame by one way."""
-    pipeline = Pipeline(engine, replace(OPEN_LIMITS, scale=scale))
-    points = RangePoints(drive.turn(index), drive.extrinsics)
-    image, depth = drive.images[index], None
+def depth_of(
+    frame: ThermalFrame, engine: Engine, scale: ScaleSettings, *, clutter_filter: bool = True
+) -> NDArray[np.float32]:
+    """Depth of one frame by one way, in metres."""
+    settings = replace(OPEN_LIMITS, scale=scale, clutter_filter=clutter_filter)
+    pipeline, depth = Pipeline(engine, settings), None
     # the arbiter takes a scale over in time: the same frame again and again, as of a robot at rest
     for k in range(1 if scale is ALONE else SETTLING):
-        frame = ThermalFrame(image, 1 + k * 200_000_000, '', drive.camera, points=points)
-        depth = pipeline.process(frame, Wanted(depth=True, confidence=False)).depth
+        again = replace(frame, stamp_ns=1 + k * 200_000_000)
+        depth = pipeline.process(again, Wanted(depth=True, confidence=False)).depth
     assert depth is not None
+    return depth
+
+
+def abs_rel(drive: Recorded, index: int, engine: Engine, scale: ScaleSettings) -> float:
+    """Error of one frame by one way."""
+    points = RangePoints(drive.turn(index), drive.extrinsics)
+    frame = ThermalFrame(drive.images[index], 1, '', drive.camera, points=points)
+    depth = depth_of(frame, engine, scale)
     return float(depth_metrics(depth, drive.truth[index], near=NEAR, far=FAR)['abs_rel'])
 
 

@@ -95,6 +95,7 @@ class PipelineSettings:
         jumping frame carries a picture, but its level may still be settling.
     :param output_size: 'image' (depth at the size of the thermal image) or 'network'.
     :param scale: which sources of metric scale count, and how fast it may change.
+    :param clutter_filter: leave out points that are echoes of fog, smoke, rain, snow or dust.
     :raises SettingsError: a value is not allowed.
     """
 
@@ -104,6 +105,7 @@ class PipelineSettings:
     process_shutter_frames: bool = False
     output_size: str = 'image'
     scale: ScaleSettings = field(default_factory=ScaleSettings)
+    clutter_filter: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -143,6 +145,9 @@ class FrameResult:
     :ivar scale_shift: 1/m, see there; 0 except where points have told one.
     :ivar metric: the same with its uncertainty, its sources and why others are silent; None
         where no depth was asked for.
+    :ivar points: points of the range sensor in view that were looked through for echoes of the air
+        with this frame; 0 where there were none, or all with an earlier frame.
+    :ivar echoes: how many of them were left out as such echoes.
     :ivar calibration_error: why the intrinsics of the frame were not used, or None.
     """
 
@@ -159,4 +164,6 @@ class FrameResult:
     scale: float = 1.0
     scale_shift: float = 0.0
     metric: FusedScale | None = None
+    points: int = 0
+    echoes: int = 0
     calibration_error: str | None = None

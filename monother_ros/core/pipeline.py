@@ -247,8 +247,13 @@ class Pipeline:
         network_camera = self._resized(camera, engine.bundle.input_size)
         others = engine.bundle.inputs[1:]
         sparse = self._scale.sparse(
-            frame, network_camera, engine.bundle.input_size, network=bool(others)
+            frame,
+            network_camera,
+            engine.bundle.input_size,
+            network=bool(others),
+            clutter=settings.clutter_filter,
         )
+        result.points, result.echoes = self._scale.counted
         if sparse is not None:
             spent['points'] = clock() - start
         for other in others:

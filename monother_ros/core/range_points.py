@@ -5,7 +5,8 @@ Points of a range sensor seen by the thermal camera: a sparse depth image.
 
 The sensor sits beside the camera, so it sees past edges that hide things from the camera. Two
 steps leave out what the camera cannot see: of the points in one pixel the nearest stays, and a
-point goes that shines through between the points of a nearer surface.
+point goes that shines through between the points of a nearer surface. Echoes of the air
+(range_clutter.py) go before, as they would hide what is behind them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.errors import CalibrationError
+from monother_ros.core.range_clutter import ClutterFilter
 
 NEAREST = 0.05
 """Metres before the camera below which a point is left out: it is the vehicle itself, or noise."""
@@ -73,6 +75,7 @@ def sparse_depth(
     size: tuple[int, int] | None = None,
     *,
     range_max: float = FARTHEST,
+    clutter: ClutterFilter | None = None,
     out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """
@@ -84,6 +87,7 @@ def sparse_depth(
     :param size: (width, height) of the result in pixels; by default that of the camera. Another
         size is taken as the same picture resized with aligned edges (Intrinsics.scaled).
     :param range_max: metres along the optical axis beyond which points are left out.
+    :param clutter: leaves out echoes of fog, rain and dust; None for every point.
     :param out: (h, w) float32, C-contiguous, to write into.
     :returns: (h, w) float32 metres along the optical axis, 0 where there is no point.
     :raises CalibrationError: the extrinsics are not a finite (4, 4) matrix.
@@ -95,6 +99,8 @@ def sparse_depth(
     if out is None or out.shape != (height, width) or not out.flags.c_contiguous:
         out = np.empty((height, width), np.float32)
     flat, z = project(points, extrinsics, camera, range_max)
+    if clutter is not None:
+        flat, z = clutter(flat, z, (width, height))
     nearest_of_each(flat, z, out)
     if extrinsics is not None and len(z):
         baseline = float(np.linalg.norm(extrinsics[:3, 3]))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.errors import CalibrationError
+from monother_ros.core.range_clutter import ClutterFilter
 from monother_ros.core.range_points import RangePoints, gather_sparse, sparse_depth
 from monother_ros.core.scale_arbiter import FusedScale, ScaleArbiter, ScaleSettings
 from monother_ros.core.scale_fit import fit_beam, fit_range
@@ -35,6 +36,8 @@ class ScaleStage:
     Scale of each frame of one camera.
 
     :param settings: of the arbiter.
+    :ivar counted: points in view that :meth:`sparse` projected for the last frame, and how many of
+        them were echoes of the air; zeros where there was nothing new to project.
     """
 
     def __init__(self, settings: ScaleSettings) -> None:
@@ -44,7 +47,9 @@ class ScaleStage:
         self._fitted: int | None = None
         self._revision = ''
         self._points_error: str | None = None
-        self._projected: tuple[RangePoints, Intrinsics] | None = None
+        self._projected: tuple[RangePoints, Intrinsics, bool] | None = None
+        self._clutter = ClutterFilter()
+        self.counted = (0, 0)
 
     def reset(self) -> None:
         """Forget earlier frames."""
@@ -58,6 +63,7 @@ class ScaleStage:
         size: tuple[int, int],
         *,
         network: bool = True,
+        clutter: bool = True,
     ) -> NDArray[np.float32] | None:
         """
         Sparse depth of a frame at the size of the network, where anyone takes it.
@@ -67,11 +73,12 @@ class ScaleStage:
         :param size: (width, height) of the network's input in pixels.
         :param network: whether the network takes sparse depth; else the source 'range' alone does,
             and nothing is projected while that is disabled.
+        :param clutter: whether echoes of fog, rain and dust among the points are left out.
         :returns: (h, w) float32 metres, 0 where there is none; memory of the stage, overwritten
             by the next frame. None where the frame has no points, they cannot be used, or nobody
             takes them.
         """
-        self._points_error = None
+        self._points_error, self.counted = None, (0, 0)
         if not network and 'range' not in self.arbiter.settings.ranked:
             return None
         if frame.sparse is not None:
@@ -87,17 +94,24 @@ class ScaleStage:
         if points.beam > NARROW:
             return None
         known = self._projected
-        if known is not None and known[1] == camera and points.same(known[0]):
+        if known is not None and known[1:] == (camera, clutter) and points.same(known[0]):
             return self._sparse  # a camera is faster than a LiDAR
         self._projected = None
         try:
             self._sparse = sparse_depth(
-                points.points, points.extrinsics, camera, size, out=self._sparse
+                points.points,
+                points.extrinsics,
+                camera,
+                size,
+                clutter=self._clutter if clutter else None,
+                out=self._sparse,
             )
         except CalibrationError as err:
             self._points_error = str(err)
             return None
-        self._projected = (points, camera)
+        if clutter:
+            self.counted = (self._clutter.points, self._clutter.removed)
+        self._projected = (points, camera, clutter)
         return self._sparse
 
     def update(

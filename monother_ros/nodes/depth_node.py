@@ -286,6 +286,7 @@ def _settings(parameters: DepthNodeParameters) -> PipelineSettings:
         process_shutter_frames=parameters.process_shutter_frames,
         output_size=parameters.output_size,
         scale=parameters.scale(),
+        clutter_filter=parameters.lidar_clutter_filter,
     )
 
 

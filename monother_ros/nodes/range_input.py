@@ -57,6 +57,7 @@ class RangeInput:
         self._throttle = Throttle(LOG_PERIOD)
         self._missing = Counters()
         self._used = 0
+        self._echoes, self._echo_part = 0, 0.0
         self._problem: str | None = None
         self._read: tuple[Any, RangePoints] | None = None
         self._subscriptions: dict[str, WatchedSubscription] = {}
@@ -160,6 +161,16 @@ class RangeInput:
             return f'{topic}: no valid points', f'{topic} has no point with a finite position'
         return RangePoints(read.points, pose, taken or stamp, read.beam)
 
+    def count(self, points: int, echoes: int) -> None:
+        """
+        Count what was left out of a cloud; called from the worker's thread.
+
+        :param points: in view; :param echoes: of the air among them.
+        """
+        if points:
+            self._echoes += echoes
+            self._echo_part = echoes / points
+
     def health(self, silence_timeout: float) -> Health | None:
         """Judge the range sensors; None while none publishes."""
         judged: list[Health] = []
@@ -179,6 +190,9 @@ class RangeInput:
         values = {f'{h.values["topic"]} [Hz]': h.values['rate [Hz]'] for h in judged}
         values |= worst.values
         values['images with points'] = str(self._used)
+        if self._parameters.lidar_clutter_filter:
+            values['points left out as fog, rain or dust'] = str(self._echoes)
+            values['the same, last cloud [%]'] = f'{100 * self._echo_part:.1f}'
         values |= {f'not used: {k}': str(n) for k, n in self._missing.snapshot().items()}
         if self._problem and worst.level == 0:
             return Health(WARN, self._problem, values)

@@ -178,6 +178,7 @@ class FrameWorker:
         result = self._pipeline.process(
             frame, wanted, rgb, allocate=self._outputs.buffers.allocate
         )
+        self._ranges.count(result.points, result.echoes)
         statistics.shutter = result.shutter.value
         statistics.failure, statistics.skipped = None, result.skipped
         if result.skipped is not None:

@@ -171,6 +171,13 @@ class DepthNodeParameters(NodeParameters):
         high=10.0,
         live=True,
     )
+    lidar_clutter_filter: bool = parameter(
+        True,
+        'Leave out points that are echoes of fog, smoke, rain, snow or dust: near ones without '
+        'others at a like distance around them. Off for a sensor whose lone points matter, such '
+        'as those on wires.',
+        live=True,
+    )
     scale_sources: str = parameter(
         'range, focal, model, language',
         'Sources of metric scale that count, in the order in which they are believed; one that is '

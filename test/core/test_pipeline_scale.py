@@ -179,6 +179,32 @@ def calls(monkeypatch):
     return found
 
 
+def test_echoes_of_the_air_are_left_out_once_per_cloud(tmp_path):
+    engine = wrong_engine(tmp_path, inputs=SPARSE)
+    depth = truth()
+    rng = np.random.default_rng(0)
+    foggy = (rng.random(depth.shape) < 0.1) & (depth > 6)
+    xyz = points_of(np.where(foggy, rng.uniform(0.5, 4, depth.shape), depth))
+    given = frame(0)
+    counts = []
+    for clutter_filter in (True, False):
+        pipeline = Pipeline(engine, replace(FAST, clutter_filter=clutter_filter))
+        for _ in range(2):
+            points = RangePoints(xyz, None, 77)
+            result = pipeline.process(replace(given, points=points))
+            counts.append((result.points, result.echoes))
+    # in a picture of 24 x 32 pixels the neighbourhood of a point is a quarter of it
+    assert counts[0][0] > 0.99 * len(xyz) and 0.3 < counts[0][1] / foggy.sum() <= 1
+    # the same cloud again, and the filter off
+    assert counts[1:] == [(0, 0)] * 3
+    clean, _, noisy, _ = (inputs['sparse_depth'][0, 0] for inputs in engine.inputs)
+    far = depth[::2, ::2] > 8
+    assert (clean[far] < 5).mean() < 0.7 * (noisy[far] < 5).mean()
+    # switching it off counts for the cloud at hand
+    pipeline.settings = FAST
+    assert pipeline.process(replace(given, points=points)).echoes == counts[0][1]
+
+
 @pytest.mark.parametrize('disabled', [{'sources': ('model',)}, {'force': 'model'}])
 def test_points_that_nobody_takes_are_not_projected(tmp_path, calls, disabled):
     without = PipelineSettings(scale=ScaleSettings(**disabled))

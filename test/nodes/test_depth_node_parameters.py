@@ -36,6 +36,7 @@ OTHER = {
     'lidar_reliability': 'reliable',
     'lidar_extrinsics': np.eye(4).ravel().tolist(),
     'lidar_slop': 0.5,
+    'lidar_clutter_filter': False,
     'scale_sources': 'model, range',
     'scale_force': 'range',
     'scale_rate': 0.1,

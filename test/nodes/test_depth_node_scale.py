@@ -57,10 +57,10 @@ class ScaleRig(Rig):
         listen(String, 'scale/source', lambda msg: self.names.append(msg.data), keep)
         self.network = None
 
-    def measured(self):
+    def measured(self, rows=6, columns=4):
         """(N, 3) points of the LiDAR on the true surface, from the network's own depth."""
-        depth = self.factor * self.network[::6, ::4]
-        v, u = np.mgrid[:128:6, :160:4]
+        depth = self.factor * self.network[::rows, ::columns]
+        v, u = np.mgrid[:128:rows, :160:columns]
         x, y = (u - 79.5) / FOCAL * depth, (v - 63.5) / FOCAL * depth
         return np.stack([depth, -x, -(y + 0.1)], -1).reshape(-1, 3).astype(np.float32)
 
@@ -127,6 +127,27 @@ def test_points_correct_the_scale_and_the_topic_says_so(rig):
     assert rig.names[-1].split()[0] == 'range'
     rig.until(lambda: rig.level('range input') == 0, tick=lambda: rig.shoot_with(points))
     assert rig.value('range input', 'images with points') != '0'
+
+
+def test_echoes_of_fog_are_left_out_and_counted(rig):
+    points = rig.measured(2, 2)
+    rng = np.random.default_rng(0)
+    foggy = rng.random(len(points)) < 0.1
+    nearer = rng.uniform(0.1, 0.5, foggy.sum())[:, None]
+    points[foggy] *= nearer.astype(np.float32)
+
+    def counted():
+        return int(rig.value('range input', 'points left out as fog, rain or dust') or 0) > 0
+
+    rig.until(counted, 60, lambda: rig.shoot_with(points), what='echoes in the diagnostics')
+    assert 1 < float(rig.value('range input', 'the same, last cloud [%]')) < 40
+    assert rig.set(lidar_clutter_filter=False).successful
+    rig.until(
+        lambda: rig.value('range input', 'points left out as fog, rain or dust') is None,
+        60,
+        lambda: rig.shoot_with(points),
+        what='no filter',
+    )
 
 
 def test_a_scan_and_a_range_correct_the_scale_too(rig):
