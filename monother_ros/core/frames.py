@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monother_ros.core.camera import Intrinsics
-from monother_ros.core.errors import SettingsError
+from monother_ros.core.errors import SettingsError, ThermalError
 from monother_ros.core.range_points import RangePoints
 from monother_ros.core.scale_arbiter import FusedScale, ScaleSettings
 from monother_ros.core.scale_sources import ScaleEstimate
@@ -167,3 +167,22 @@ class FrameResult:
     points: int = 0
     echoes: int = 0
     calibration_error: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFrame:
+    """
+    A thermal picture that is ready for the engine, see :meth:`.Pipeline.prepare`.
+
+    :param frame: the picture.
+    :param result: what is known so far: shutter, why it is skipped, timings.
+    :param tensor: (1, C, h, w) float32, the first input of the network; None where it is skipped.
+    :param error: why the picture cannot be taken.
+    :param forget_scale: what is known about the scale belongs to another place.
+    """
+
+    frame: ThermalFrame
+    result: FrameResult
+    tensor: NDArray[np.float32] | None = None
+    error: ThermalError | None = None
+    forget_scale: bool = False

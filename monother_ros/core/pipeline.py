@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,10 +18,11 @@ from monother_ros.core.bundle import Bundle
 from monother_ros.core.camera import Intrinsics
 from monother_ros.core.cloud import FIELDS, CloudBuilder, ColorSampler
 from monother_ros.core.colorize import colorize
-from monother_ros.core.errors import BundleError, CalibrationError, EngineError
+from monother_ros.core.errors import BundleError, CalibrationError, EngineError, ThermalError
 from monother_ros.core.frames import (
     FrameResult,
     PipelineSettings,
+    PreparedFrame,
     RgbFrame,
     ThermalFrame,
     Wanted,
@@ -40,6 +42,7 @@ __all__ = [
     'InferenceEngine',
     'Pipeline',
     'PipelineSettings',
+    'PreparedFrame',
     'RgbFrame',
     'ThermalFrame',
     'Wanted',
@@ -165,9 +168,32 @@ class Pipeline:
             if not keep_scale:
                 self._scale.reset()
 
+    def prepare(
+        self, frame: ThermalFrame, *, reset: bool = False, keep_scale: bool = False
+    ) -> PreparedFrame:
+        """
+        Do what comes before the engine, for :meth:`process`, while it runs an earlier frame.
+
+        For offline work: every frame is prepared, in order, by one thread, and processed in the
+        same order by another one; the engine is not swapped meanwhile.
+
+        :param frame: the thermal picture.
+        :param reset: forget earlier frames first, as :meth:`reset` does.
+        :param keep_scale: see there.
+        """
+        if reset:
+            self._shutter.reset()
+            self._normaliser.reset()
+        forget = reset and not keep_scale
+        try:
+            prepared = self._prepare(frame, np.empty_like(self._input))
+        except ThermalError as err:
+            return PreparedFrame(frame, FrameResult(), error=err, forget_scale=forget)
+        return replace(prepared, forget_scale=forget)
+
     def process(
         self,
-        frame: ThermalFrame,
+        frame: ThermalFrame | PreparedFrame,
         wanted: Wanted | None = None,
         rgb: RgbFrame | Callable[[], RgbFrame | None] | None = None,
         allocate: Allocate | None = None,
@@ -175,7 +201,7 @@ class Pipeline:
         """
         Run one frame.
 
-        :param frame: the thermal picture.
+        :param frame: the thermal picture, or what :meth:`prepare` made of it.
         :param wanted: outputs; by default depth and confidence.
         :param rgb: colour picture of about the same time, for the cloud; or what is asked for it
             once depth is known, so that a picture counts which arrives while the engine works.
@@ -213,32 +239,47 @@ class Pipeline:
         self._input = np.empty(spec.shape, np.float32)
         self._engine = engine
 
+    def _prepare(
+        self, frame: ThermalFrame, tensor: NDArray[np.float32], *, needed: bool = True
+    ) -> PreparedFrame:
+        """Look for the shutter, and normalise into the memory of the tensor."""
+        clock, result = self._clock, FrameResult()
+        start = clock()
+        result.shutter = self._shutter.update(frame.image, frame.stamp_ns)
+        result.timings['shutter'] = clock() - start
+        closed = result.shutter is not ShutterState.OPEN
+        if closed and not self.settings.process_shutter_frames:
+            result.skipped = f'shutter: {result.shutter.value}'
+        elif not needed:
+            result.skipped = 'nothing is wanted'
+        if result.skipped is not None:
+            return PreparedFrame(frame, result)
+        start = clock()
+        self._normaliser(frame.image, frame.stamp_ns, tensor[0])
+        result.timings['normalise'] = clock() - start
+        return PreparedFrame(frame, result, tensor)
+
     def _process(
         self,
-        frame: ThermalFrame,
+        given: ThermalFrame | PreparedFrame,
         wanted: Wanted,
         rgb: RgbFrame | Callable[[], RgbFrame | None] | None,
         allocate: Allocate,
     ) -> FrameResult:
         """Run one frame under the lock."""
         settings, engine, clock = self.settings, self._engine, self._clock
-        result = FrameResult(revision=engine.bundle.revision)
-        spent = result.timings
-        start = clock()
-        result.shutter = self._shutter.update(frame.image, frame.stamp_ns)
-        spent['shutter'] = clock() - start
-        if result.shutter is not ShutterState.OPEN and not settings.process_shutter_frames:
-            result.skipped = f'shutter: {result.shutter.value}'
+        if isinstance(given, ThermalFrame):
+            given = self._prepare(given, self._input, needed=wanted.anything)
+        elif given.forget_scale:
+            self._scale.reset()
+        if given.error is not None:
+            raise given.error
+        frame, result, tensor = given.frame, given.result, given.tensor
+        result.revision, spent = engine.bundle.revision, result.timings
+        if tensor is None:
             return result
-        if not wanted.anything:
-            result.skipped = 'nothing is wanted'
-            return result
-
-        start = clock()
-        self._normaliser(frame.image, frame.stamp_ns, self._input[0])
         spec = engine.bundle.inputs[0]
-        inputs = {spec.name: self._input.astype(spec.dtype, copy=False)}
-        spent['normalise'] = clock() - start
+        inputs = {spec.name: tensor.astype(spec.dtype, copy=False)}
 
         height, width = frame.image.shape
         camera, result.calibration_error = self._camera(frame.intrinsics, width, height)

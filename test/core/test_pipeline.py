@@ -49,6 +49,35 @@ def test_network_gets_what_the_normaliser_makes(tmp_path):
     np.testing.assert_array_equal(engine.inputs[0]['thermal'][0], expected)
 
 
+def test_frames_prepared_ahead_come_out_as_others_do(tmp_path):
+    rng = np.random.default_rng(4)
+    pictures = [rng.integers(3000, 3000 + 50 * k, (48, 64)).astype(np.uint16) for k in range(2, 7)]
+    frames = [ThermalFrame(p, k * 10**8, '', CAMERA) for k, p in enumerate(pictures)]
+    ahead, plain = StubEngine(tmp_path), StubEngine(tmp_path)
+    settings = PipelineSettings(process_shutter_frames=True)
+    first, second = Pipeline(ahead, settings), Pipeline(plain, settings)
+    prepared = [first.prepare(f, reset=k == 3) for k, f in enumerate(frames)]
+    for k, f in enumerate(frames):
+        if k == 3:
+            second.reset()
+        mine, theirs = first.process(prepared[k]), second.process(f)
+        np.testing.assert_array_equal(ahead.inputs[k]['thermal'], plain.inputs[k]['thermal'])
+        assert (mine.shutter, mine.scale, mine.revision) == (theirs.shutter, theirs.scale, 'r1')
+        assert mine.timings.keys() == theirs.timings.keys()
+    assert len({p.tensor.tobytes() for p in prepared}) == len(frames)
+
+
+def test_what_cannot_be_prepared_is_told_when_it_is_processed(tmp_path):
+    pipeline = Pipeline(StubEngine(tmp_path))
+    wrong = pipeline.prepare(ThermalFrame(np.zeros((48, 64, 3), np.uint16), 0))
+    flat = pipeline.prepare(ThermalFrame(np.full((48, 64), 3000, np.uint16), 1))
+    with pytest.raises(ThermalError):
+        pipeline.process(wrong)
+    result = pipeline.process(flat)
+    assert result.skipped is not None and result.skipped.startswith('shutter')
+    assert result.depth is None
+
+
 def test_half_precision_input(tmp_path):
     engine = StubEngine(tmp_path, inputs=(TensorSpec('x', (1, 1, 24, 32), 'float16'),))
     Pipeline(engine).process(frame())

@@ -3,9 +3,10 @@
 """
 Frames of a source through the pipeline of the robot, and their numbers.
 
-Three threads work at once, so that the engine hardly waits: one reads frames ahead, one (the
-caller's) runs the pipeline, one computes metrics and writes the journal. The queues between them
-are short: memory does not depend on the length of the recording but for 4 kB per scored frame.
+Three threads work at once, so that the engine hardly waits: one reads frames ahead and prepares
+them, one (the caller's) runs the engine, one computes metrics and writes the journal. The queues
+between them are short: memory does not depend on the length of the recording but for 4 kB per
+scored frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monother_ros.core.errors import ThermalError
-from monother_ros.core.pipeline import FrameResult, Pipeline, PipelineSettings, Wanted
+from monother_ros.core.pipeline import (
+    FrameResult,
+    Pipeline,
+    PipelineSettings,
+    PreparedFrame,
+    Wanted,
+)
 from monother_ros.evaluation.evaluate.frame_metrics import FrameScorer
 from monother_ros.evaluation.evaluate.journal import Journal, Progress
 from monother_ros.evaluation.evaluate.pictures import KeptFrame, pack
@@ -61,6 +68,14 @@ def keep_freed_memory() -> None:
 
 class CancelledError(Exception):
     """Another thread has ended."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A frame that the engine can run."""
+
+    source: SourceFrame
+    prepared: PreparedFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +205,8 @@ class _Run:
                 if self._full:
                     break
                 done.put(self._process(item))
-                if item.index >= self._from:
-                    progress(item.index + 1, total)
+                if item.source.index >= self._from:
+                    progress(item.source.index + 1, total)
             done.put(None)
             scorer.join()
         except CancelledError:
@@ -214,7 +229,7 @@ class _Run:
         """Thread: read frames ahead; where that fails, what has been read is worked off."""
         try:
             for item in self._frames():
-                out.put(item)
+                out.put(self._prepare(item))
         finally:
             out.put(None)
 
@@ -228,21 +243,24 @@ class _Run:
         start = self._state.rows.index[len(rows) - len(early)] if len(early) else self._from
         yield from self._source.frames(start)
 
-    def _process(self, item: SourceFrame) -> _Done:
-        """Run a frame through the pipeline, as the node would."""
+    def _prepare(self, item: SourceFrame) -> _Ready:
+        """Prepare a frame, after a silence or in another place as the node would."""
         frame = item.frame
-        before = self._last_stamp
-        if item.apart or (before is not None and frame.stamp_ns < before):
-            self._pipeline.reset()
-        elif before is not None and frame.stamp_ns - before > GAP:
-            self._pipeline.reset(keep_scale=True)
-        self._last_stamp = frame.stamp_ns
+        before, self._last_stamp = self._last_stamp, frame.stamp_ns
+        anew = item.apart or (before is not None and frame.stamp_ns < before)
+        silence = before is not None and frame.stamp_ns - before > GAP
+        prepared = self._pipeline.prepare(frame, reset=anew or silence, keep_scale=not anew)
+        return _Ready(item, prepared)
+
+    def _process(self, ready: _Ready) -> _Done:
+        """Run a frame through the pipeline."""
+        item, frame = ready.source, ready.source.frame
         same = item.truth is None or item.truth.shape == frame.image.shape
         size = 'image' if same else 'network'
         if self._pipeline.settings.output_size != size:
             self._pipeline.settings = replace(self._open, output_size=size)
         try:
-            result = self._pipeline.process(frame, Wanted(depth=True, confidence=True))
+            result = self._pipeline.process(ready.prepared, Wanted(depth=True, confidence=True))
         except ThermalError as err:
             return _Done(item, None, str(err))
         return _Done(item, result, result.skipped)
