@@ -40,7 +40,9 @@ class TestRunning(unittest.TestCase):
     def test_both_nodes_become_active(self, proc_output):
         """Each node says so itself."""
         for camera in ('front', 'rear'):
-            proc_output.assertWaitFor(f'{camera}.depth_node]: active', timeout=60, stream='stderr')
+            active = f'{camera}.depth_node]: active'
+            proc_output.assertWaitFor(active, timeout=60, stream='stderr')
+            assert any(active in line.text.decode(errors='replace') for line in proc_output)
 
 
 @launch_testing.post_shutdown_test()
@@ -50,4 +52,4 @@ class TestAfterwards(unittest.TestCase):
     def test_nodes_end_cleanly(self, proc_info):
         """Exit code 0 of each process."""
         launch_testing.asserts.assertExitCodes(proc_info)
-        self.assertEqual(len(proc_info.process_names()), 2)
+        assert len(proc_info.process_names()) == 2

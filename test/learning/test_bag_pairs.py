@@ -416,4 +416,4 @@ def test_bags_are_read_without_ros():
         'for name in ("rclpy", "sensor_msgs", "cv_bridge", "torch"): sys.modules[name] = None\n'
         'import monother_ros.learning.bag_pairs\n'
     )
-    subprocess.run([sys.executable, '-c', code], check=True, timeout=60)
+    assert subprocess.run([sys.executable, '-c', code], timeout=60).returncode == 0
