@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     evaluation = replace(
         evaluation,
         notes=[*evaluation.notes, *(f'Left out: {error}' for error in errors)],
-        environment=environment(sum(unit.frames for unit in units), seconds),
+        environment=environment(arguments.words, sum(unit.frames for unit in units), seconds),
     )
     print('\n'.join(text_table(evaluation)))
     if arguments.out is not None:
@@ -160,16 +160,17 @@ def _many(
     return units, list(errors.values())
 
 
-def environment(frames: int, seconds: float) -> dict[str, Any]:
+def environment(words: Sequence[str], frames: int, seconds: float) -> dict[str, Any]:
     """
     What made the figures.
 
-    :param frames: that went through a pipeline. :param seconds: that it took.
+    :param words: of the command line. :param frames: that went through a pipeline.
+    :param seconds: that it took.
     """
     installed = {d.metadata['Name']: d.version for d in distributions()}
     versions = {name: installed[name] for name in PACKAGES if name in installed}
     return {
-        'command': shlex.join(['monother', *sys.argv[1:]]),
+        'command': shlex.join(['monother', *words]),
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'machine': f'{platform.system()} {platform.machine()}, {cores()} cores',
         'monother_ros': __version__,

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Only the module of the verb that is asked for is imported, so that a depth-only robot needs
     neither torch nor the simulator. Each verb module has add_arguments(parser) and
-    run(arguments) -> exit code.
+    run(arguments) -> exit code; arguments.words holds the words of the command line.
 
     :param argv: command line without the program's name; None takes sys.argv.
     :returns: exit code; 0 on success, 1 on an error that the user can mend, 2 on wrong usage.
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
                 return 1
             module.add_arguments(sub)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(words, argparse.Namespace(words=words))
     if module is None:
         parser.error('no verb given')
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -413,7 +414,7 @@ def test_the_command(tmp_path, bag, models, capsys):
     assert 'street, night, fog' in told
     out = tmp_path / 'out'
     evaluation = load_evaluation(out)
-    assert evaluation.environment['command'].startswith('monother ')
+    assert evaluation.environment['command'] == shlex.join(['monother', *words])
     assert set(evaluation.pictures) == {k for c in evaluation.chosen for k in c.pictures.values()}
     frames = (out / 'frames.csv').read_text().splitlines()
     assert len(frames) == 1 + 2 * 38

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -84,7 +85,8 @@ def test_the_harness_finds_wrong_exceptions_hangs_leaks_and_vague_errors(tmp_pat
         if kind == 1:
             raise BagError('bad')
         if kind == 2:
-            kept.append(b'x' * 1_000_000)  # more than a heap has to spare
+            kept.append(mmap.mmap(-1, 1_000_000))  # no freed memory can serve this
+            kept[-1].write(b'x' * 1_000_000)
         elif kind == 3:
             handles.append(os.open(os.devnull, os.O_RDONLY))
         else:
