@@ -130,9 +130,9 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         """Work until the end or an error."""
         try:
-            self._work()
-        except CancelledError:
-            pass
+            # cancelled: whoever has stopped all of them tells why
+            with contextlib.suppress(CancelledError):
+                self._work()
         except BaseException as err:
             self.error = err
             if self._fatal:
@@ -198,6 +198,7 @@ class _Run:
         reader = _Worker('read ahead', lambda: self._read(read), self._stop, fatal=False)
         scorer = _Worker('metrics', lambda: self._score(done), self._stop, fatal=True)
         total = self._source.count()
+        cancelled: CancelledError | None = None
         reader.start()
         scorer.start()
         try:
@@ -209,8 +210,8 @@ class _Run:
                     progress(item.source.index + 1, total)
             done.put(None)
             scorer.join()
-        except CancelledError:
-            pass  # the error of the other thread is raised below
+        except CancelledError as err:
+            cancelled = err
         finally:
             self._stop.set()
             reader.join()
@@ -218,6 +219,8 @@ class _Run:
         for worker in (reader, scorer):
             if worker.error is not None:
                 raise worker.error
+        if cancelled is not None:  # never taken for the end where no thread has told why
+            raise cancelled
         progress(total, total)
 
     @property
